@@ -1,0 +1,53 @@
+/** A program and its arguments; never a shell line. */
+export type Argv = readonly [string, ...string[]];
+
+/** One deed, as data. Paths are the guest's own; modes are octal numbers; times are milliseconds. */
+export type Deed =
+  /** The whole text of a file, put in place at once; an existing file keeps its owner and label, and its mode unless one is given. */
+  | { readonly kind: 'write'; readonly path: string; readonly text: string; readonly mode?: number }
+  /** A file's bytes, put in place at once; the content is a secret and is never shown. */
+  | { readonly kind: 'copy-secret'; readonly from: string; readonly path: string; readonly mode: number }
+  /** A file out of the way: never deleted, never overwriting; a number is added to `to` when that name is taken. */
+  | { readonly kind: 'move'; readonly path: string; readonly to: string }
+  | { readonly kind: 'set-mode'; readonly path: string; readonly mode: number }
+  | { readonly kind: 'install-packages'; readonly packages: readonly string[] }
+  | { readonly kind: 'rebuild-initrd'; readonly kernel: string; readonly image: string; readonly builder: InitrdBuilder; readonly holds: InitrdContent }
+  /** Runs the .run package; `leaveGraphical`: X holds the GPU, so the graphical target is left for it and comes back after it. */
+  | { readonly kind: 'install-driver'; readonly argv: Argv; readonly log: string; readonly leaveGraphical: boolean }
+  | { readonly kind: 'run'; readonly argv: Argv; readonly timeoutMs: number }
+  | { readonly kind: 'service'; readonly unit: string; readonly action: 'enable' | 'restart' }
+  | { readonly kind: 'await-license'; readonly timeoutMs: number }
+  | { readonly kind: 'reboot' };
+
+/** A deed and the reason why it is due, a present-tense sentence about the guest. */
+export type Change = Deed & { readonly because: string };
+
+/** The program that makes this system's initrd. */
+export type InitrdBuilder = 'dracut' | 'mkinitrd' | 'initramfs-tools';
+
+/** What a new initrd is checked for: this file with this text inside, or else no nouveau.ko at all. */
+export interface InitrdContent {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** What a step says about the guest. */
+export type Verdict =
+  | { readonly is: 'settled'; readonly because: string }
+  | { readonly is: 'due'; readonly changes: readonly [Change, ...Change[]] }
+  | { readonly is: 'blocked'; readonly because: string; readonly remedy: string };
+
+/** The guest is as asked for in this respect. */
+export function settled(because: string): Verdict {
+  return { is: 'settled', because };
+}
+
+/** These deeds are due, in this order. */
+export function due(first: Change, ...rest: readonly Change[]): Verdict {
+  return { is: 'due', changes: [first, ...rest] };
+}
+
+/** Somebody must act first; `remedy` says who does what. */
+export function blocked(because: string, remedy: string): Verdict {
+  return { is: 'blocked', because, remedy };
+}

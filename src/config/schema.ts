@@ -1,0 +1,83 @@
+import * as z from 'zod';
+
+/** `license.feature` → the number that gridd.conf's FeatureType takes (SUSE's and NVIDIA's guides); `auto` writes none. */
+export const FEATURE_TYPES = { vapps: 0, vgpu: 1, vws: 2, compute: 4 } as const;
+
+const DURATION_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+/** `120s` → 120000; undefined when it is not a number with ms, s, m or h. */
+export function parseDuration(text: string): number | undefined {
+  const [, amount, unit] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? [];
+  return amount && unit ? Number(amount) * DURATION_MS[unit as keyof typeof DURATION_MS] : undefined;
+}
+
+const duration = z
+  .string()
+  .regex(/^\d+(ms|s|m|h)$/, 'a duration such as 90s, 2m or 1h')
+  .describe('A duration: a number with ms, s, m or h')
+  .meta({ examples: ['120s'] });
+const absolutePath = z.string().regex(/^\/[^\0\n]*$/, 'an absolute path');
+const port = z.int().min(1).max(65_535);
+const hostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, 'a host name or an IP address');
+const griddScalar = z.union([z.string().regex(/^[^\r\n\0]*$/, 'one line of text'), z.number(), z.boolean()]);
+
+const driver = z.strictObject({
+  package: absolutePath.optional().describe("NVIDIA's .run package on this guest"),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/i, '64 hexadecimal digits')
+    .optional()
+    .describe('What the package must hash to'),
+  dkms: z.boolean().default(true).describe('Register the kernel modules with DKMS, so that kernel updates keep the driver'),
+});
+
+const server = z.strictObject({
+  address: hostName.describe('ServerAddress'),
+  port: port.default(7070).describe('ServerPort'),
+  backupAddress: hostName.optional().describe('BackupServerAddress'),
+  backupPort: port.optional().describe('BackupServerPort'),
+});
+
+const license = z
+  .strictObject({
+    feature: z
+      .enum(['auto', 'vgpu', 'vws', 'compute', 'vapps'])
+      .default('auto')
+      .describe('Which license to ask for; auto: what the vGPU profile says'),
+    token: absolutePath.optional().describe('The client configuration token of CLS or DLS (NVIDIA License System), on this guest'),
+    tokenDirectory: absolutePath.default('/etc/nvidia/ClientConfigToken').describe('Where nvidia-gridd finds the token'),
+    server: server.optional().describe('The legacy license server, instead of a token'),
+    timeout: duration.default('120s').describe('How long to wait for the license'),
+  })
+  .refine(given => !(given.token && given.server), {
+    path: ['server'],
+    message: 'a token and a legacy server are two different worlds: give one of them',
+  })
+  .transform(({ timeout, ...rest }) => ({ ...rest, timeoutMs: parseDuration(timeout) ?? 0 }));
+
+/** The configuration file, key by key. Strict: an unknown key is an error. */
+export const configSchema = z
+  .strictObject({
+    driver: driver.prefault({}).describe('The NVIDIA driver of the guest'),
+    license: license.prefault({}).describe('Where the license comes from'),
+    gridd: z
+      .record(z.string().regex(/^[A-Za-z][A-Za-z0-9]*$/, 'a gridd.conf key'), griddScalar.transform(String))
+      .default({})
+      .describe('Any other key of gridd.conf, written as it is'),
+    xorg: z
+      .strictObject({
+        manage: z
+          .enum(['auto', 'always', 'never'])
+          .default('auto')
+          .describe('auto: patch an existing xorg.conf; always: create one if missing; never: leave it alone'),
+      })
+      .prefault({})
+      .describe('The X server'),
+    reboot: z.enum(['never', 'auto']).default('never').describe('auto: reboot by itself when the journey needs it'),
+  })
+  .describe('Configuration of vgpu-guest');
+
+/** What a person may write. */
+export type Settings = z.input<typeof configSchema>;
+/** What the program reads: complete, durations in milliseconds, gridd values as text. */
+export type Config = z.output<typeof configSchema>;

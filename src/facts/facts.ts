@@ -1,0 +1,72 @@
+import type { Config } from '../config/schema.ts';
+import type { GuestView } from '../guest/guest.ts';
+import { type BlacklistFact, collectBlacklist } from './blacklist.ts';
+import { collectDriver, type DriverFact } from './driver.ts';
+import { collectDriverPackage, type DriverPackageFact } from './driver-package.ts';
+import { collectGpus, type Gpu } from './gpus.ts';
+import { collectGridd, type GriddFact } from './gridd.ts';
+import { collectInitrds, type InitrdsFact } from './initrds.ts';
+import { collectPrerequisites, type PrerequisitesFact } from './prerequisites.ts';
+import { collectScreen, type ScreenFact } from './screen.ts';
+import { collectSmi, type SmiFact } from './smi.ts';
+import { collectSystem, type SystemFact } from './system.ts';
+import { collectToken, type TokenFact } from './token.ts';
+import { collectXorg, type XorgFact } from './xorg.ts';
+
+/** How the guest stands, subject by subject. Absence is a value. */
+export interface Facts {
+  readonly system: SystemFact;
+  readonly gpus: readonly Gpu[];
+  readonly prerequisites: PrerequisitesFact;
+  readonly blacklist: BlacklistFact;
+  readonly initrds: InitrdsFact;
+  readonly driverPackage: DriverPackageFact;
+  readonly driver: DriverFact;
+  readonly smi: SmiFact;
+  readonly gridd: GriddFact;
+  readonly token: TokenFact;
+  readonly screen: ScreenFact;
+  readonly xorg: XorgFact;
+}
+
+/** One look at the guest: a fact is collected when it is first asked for, and once. */
+export interface Look {
+  readonly guest: GuestView;
+  readonly config: Config;
+  fact<K extends keyof Facts>(key: K): Promise<Facts[K]>;
+}
+
+const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K]> } = {
+  system: collectSystem,
+  gpus: collectGpus,
+  prerequisites: collectPrerequisites,
+  blacklist: collectBlacklist,
+  initrds: collectInitrds,
+  driverPackage: collectDriverPackage,
+  driver: collectDriver,
+  smi: collectSmi,
+  gridd: collectGridd,
+  token: collectToken,
+  screen: collectScreen,
+  xorg: collectXorg,
+};
+
+export function lookAt(guest: GuestView, config: Config): Look {
+  const seen = new Map<keyof Facts, Promise<unknown>>();
+  const look: Look = {
+    guest,
+    config,
+    fact<K extends keyof Facts>(key: K) {
+      const known = seen.get(key) ?? COLLECTORS[key](look);
+      seen.set(key, known);
+      return known as Promise<Facts[K]>;
+    },
+  };
+  return look;
+}
+
+/** The named facts, collected side by side. */
+export async function collect<K extends keyof Facts>(look: Look, keys: readonly K[]): Promise<Pick<Facts, K>> {
+  const values = await Promise.all(keys.map(key => look.fact(key)));
+  return Object.fromEntries(keys.map((key, index) => [key, values[index]])) as unknown as Pick<Facts, K>;
+}

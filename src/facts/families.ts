@@ -1,0 +1,153 @@
+import type { Argv } from '../change.ts';
+
+/** A package that the driver's build needs. */
+export interface Requirement {
+  /** The name by which the package database knows it. */
+  readonly name: string;
+  /** What the package manager is asked for; the name unless an exact version is meant. */
+  readonly ask: string;
+  /** Met by the kernel's build tree as well, however it got there. */
+  readonly headers?: true;
+  /** Where the package is found when the enabled repositories have none. */
+  readonly source?: string;
+}
+
+/** What differs between the distributions, in one place. */
+export interface Family {
+  readonly id: 'suse' | 'rhel' | 'debian';
+  /** Words of ID and ID_LIKE in os-release. */
+  readonly ids: readonly string[];
+  readonly requirements: (kernel: string) => readonly Requirement[];
+  /** Package managers, the first one present is used. */
+  readonly managers: readonly PackageManager[];
+  /** Which of these packages are installed? One name a line, whatever else is printed around it. */
+  readonly installed: (names: readonly string[]) => Argv;
+  readonly blacklistPath: string;
+  readonly initrdImage: (kernel: string) => string;
+  /** Where the system logger writes when the journal cannot be read. */
+  readonly syslogPath: string;
+}
+
+export interface PackageManager {
+  readonly program: string;
+  /** Makes the package lists current; a failure of one repository is no reason to stop. */
+  readonly refresh?: Argv;
+  readonly install: (packages: readonly string[]) => Argv;
+  readonly env: Readonly<Record<string, string>>;
+  /** How it says that somebody else holds its lock; `code` is enough where the number is only used for that. */
+  readonly locked: { readonly code?: number; readonly text: RegExp };
+}
+
+/** Seconds that a package manager itself waits for its lock before it gives up. */
+const LOCK_WAIT_S = 300;
+
+const plain = (name: string): Requirement => ({ name, ask: name });
+
+const dnf = (program: 'dnf' | 'yum'): PackageManager => ({
+  program,
+  install: packages => [program, '--assumeyes', 'install', ...packages],
+  env: {},
+  // both wait by themselves; yum 3 gives up with this text when another program keeps the lock
+  locked: { text: /Another app is currently holding the yum lock|Existing lock .*: another copy is running/ },
+});
+
+const rpmInstalled = (names: readonly string[]): Argv => ['rpm', '--query', '--queryformat', '%{NAME}\\n', ...names];
+
+export const FAMILIES: readonly Family[] = [
+  {
+    id: 'suse',
+    ids: ['sles', 'sled', 'sle_hpc', 'suse', 'opensuse', 'opensuse-leap', 'opensuse-tumbleweed'],
+    requirements: kernel => [
+      {
+        name: `kernel-${suseFlavor(kernel)}-devel`,
+        // the package provides its version without the build number, as uname prints it
+        ask: `kernel-${suseFlavor(kernel)}-devel=${kernel.slice(0, kernel.lastIndexOf('-'))}`,
+        headers: true,
+        source: 'the update repository of this service pack; a newer kernel may have to be booted first',
+      },
+      plain('libglvnd-devel'),
+      plain('gcc'),
+      plain('make'),
+      { ...plain('dkms'), source: 'SUSE Package Hub (SUSEConnect --product PackageHub/VERSION/ARCH)' },
+    ],
+    managers: [
+      {
+        program: 'zypper',
+        install: packages => ['zypper', '--non-interactive', 'install', '--no-recommends', ...packages],
+        env: { ZYPP_LOCK_TIMEOUT: String(LOCK_WAIT_S) },
+        locked: { code: 7, text: /System management is locked/ }, // ZYPPER_EXIT_ZYPP_LOCKED
+      },
+    ],
+    installed: rpmInstalled,
+    blacklistPath: '/etc/modprobe.d/50-blacklist.conf', // the path of SUSE's manual
+    initrdImage: kernel => `/boot/initrd-${kernel}`,
+    syslogPath: '/var/log/messages',
+  },
+  {
+    id: 'rhel',
+    ids: ['rhel', 'fedora', 'centos', 'rocky', 'almalinux', 'ol'],
+    requirements: kernel => [
+      {
+        name: kernel.includes('uek') ? 'kernel-uek-devel' : 'kernel-devel',
+        ask: `${kernel.includes('uek') ? 'kernel-uek-devel' : 'kernel-devel'}-${kernel}`,
+        headers: true,
+        source: 'the release repositories; a newer kernel may have to be booted first',
+      },
+      plain('kernel-headers'),
+      plain('elfutils-libelf-devel'),
+      plain('libglvnd-devel'),
+      plain('gcc'),
+      plain('make'),
+      { ...plain('dkms'), source: 'EPEL (dnf install epel-release)' },
+    ],
+    managers: [dnf('dnf'), dnf('yum')],
+    installed: rpmInstalled,
+    blacklistPath: '/etc/modprobe.d/blacklist-nouveau.conf',
+    initrdImage: kernel => `/boot/initramfs-${kernel}.img`,
+    syslogPath: '/var/log/messages',
+  },
+  {
+    id: 'debian',
+    ids: ['debian', 'ubuntu'],
+    requirements: kernel => [
+      {
+        name: `linux-headers-${kernel}`,
+        ask: `linux-headers-${kernel}`,
+        headers: true,
+        source: 'the kernel’s own repository; a newer kernel may have to be booted first',
+      },
+      plain('pkg-config'),
+      plain('libglvnd-dev'),
+      plain('gcc'),
+      plain('make'),
+      plain('dkms'),
+    ],
+    managers: [
+      {
+        program: 'apt-get',
+        refresh: ['apt-get', '--option', `DPkg::Lock::Timeout=${LOCK_WAIT_S}`, 'update'],
+        install: packages => [
+          'apt-get',
+          '--assume-yes',
+          '--no-install-recommends',
+          '--option',
+          `DPkg::Lock::Timeout=${LOCK_WAIT_S}`,
+          'install',
+          ...packages,
+        ],
+        env: { DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' },
+        locked: { text: /Could not get lock|Unable to (?:acquire|lock) (?:the )?(?:dpkg frontend|administration|directory)/ },
+      },
+    ],
+    // a removed package whose configuration stayed is listed too, hence the status in front of the name
+    installed: names => ['dpkg-query', '--show', '--showformat=${db:Status-Abbrev} ${Package}\\n', ...names],
+    blacklistPath: '/etc/modprobe.d/blacklist-nouveau.conf',
+    initrdImage: kernel => `/boot/initrd.img-${kernel}`,
+    syslogPath: '/var/log/syslog',
+  },
+];
+
+/** 5.14.21-150500.55.7-default → default */
+function suseFlavor(kernel: string): string {
+  return kernel.slice(kernel.lastIndexOf('-') + 1);
+}

@@ -1,0 +1,80 @@
+import type { Argv } from '../change.ts';
+
+/** How a program ended. An absent program is code 127, one that ran past its time is code 124. */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A file as `stat` sees it, links followed inside the guest. Times are microseconds since 1970. */
+export interface FileStat {
+  readonly kind: 'file' | 'directory' | 'other';
+  readonly sizeBytes: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly modifiedUs: number;
+  /** The inode's change time: unlike `modifiedUs` it cannot be set back by `cp -p` or `touch`. */
+  readonly changedUs: number;
+}
+
+/** What the machine itself says of its hardware, where no file of the guest does; empty for a guest in a folder. */
+export interface Hardware {
+  /** The hypervisor's name, for example `KVM`; undefined when it is unknown. */
+  readonly virtualHost?: string;
+  /** Display controllers by PCI address (`0000:00:06.0`), with the name that the PCI database gives them. */
+  readonly displays: readonly { readonly address: string; readonly name: string }[];
+}
+
+/** Eyes: everything that looks at the guest and changes nothing. Every path is the guest's own, absolute. */
+export interface GuestView {
+  /** The whole text, undefined when there is no such file. Fails by name above `limitBytes` (1 MiB unless given). */
+  readText(path: string, limitBytes?: number): Promise<string | undefined>;
+  /** The first `limitBytes` of a file of any size, each byte as one character (latin1). */
+  readStart(path: string, limitBytes: number): Promise<string | undefined>;
+  /** Hex digests of a file, read once; `fromByte` leaves out what is before it. */
+  digest(path: string, algorithm: 'md5' | 'sha256', fromByte?: number): Promise<string | undefined>;
+  /** Names in a directory, sorted; empty when there is no such directory. */
+  list(path: string): Promise<readonly string[]>;
+  stat(path: string): Promise<FileStat | undefined>;
+  /** A symbolic link's text as it stands; undefined when it is no link. */
+  readLink(path: string): Promise<string | undefined>;
+  /** The path behind all links, inside the guest; undefined when there is no such file. */
+  realPath(path: string): Promise<string | undefined>;
+  /** Room for new files in the file system that holds `path`. */
+  freeBytes(path: string): Promise<number | undefined>;
+  /** A look by a program: bounded in time (15 s unless given), no standard input, a chosen environment. */
+  query(argv: Argv, timeoutMs?: number): Promise<Outcome>;
+  hardware(): Promise<Hardware>;
+  /** The guest's clock, microseconds since 1970. */
+  nowUs(): number;
+}
+
+/** How a deed runs. `onLine` gets each line of both streams as it comes. */
+export interface RunOptions {
+  /** After this the whole process group is ended; no limit unless given. */
+  readonly timeoutMs?: number;
+  readonly onLine?: (line: string) => void;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Eyes and hands. */
+export interface Guest extends GuestView {
+  /** All or nothing: temporary file in the same folder, mode and owner, fsync, rename, fsync of the folder. Missing parents are made (0755). */
+  writeText(path: string, text: string, mode?: number): Promise<void>;
+  /** Like `writeText`, with the bytes of another file of at most 1 MiB. */
+  copyFile(from: string, to: string, mode: number): Promise<void>;
+  setMode(path: string, mode: number): Promise<void>;
+  makeDirectory(path: string, mode: number): Promise<void>;
+  /** Renames, replacing what is at `to`; falls back to copy and remove between file systems. */
+  rename(from: string, to: string): Promise<void>;
+  /** A second name for the same file. */
+  hardLink(from: string, to: string): Promise<void>;
+  /** Gone afterwards, whether or not it was there. */
+  remove(path: string): Promise<void>;
+  /** A deed by a program, in its own process group. Never throws for how it ended: read `code`. */
+  run(argv: Argv, options?: RunOptions): Promise<Outcome>;
+  /** Lines of an endless program (`journalctl --follow`, `tail -F`) until `signal` aborts or it ends. */
+  follow(argv: Argv, signal: AbortSignal): AsyncIterable<string>;
+}
