@@ -11,7 +11,14 @@ export type Deed =
   | { readonly kind: 'move'; readonly path: string; readonly to: string }
   | { readonly kind: 'set-mode'; readonly path: string; readonly mode: number }
   | { readonly kind: 'install-packages'; readonly packages: readonly string[] }
-  | { readonly kind: 'rebuild-initrd'; readonly kernel: string; readonly image: string; readonly builder: InitrdBuilder; readonly holds: InitrdContent }
+  /** `holds`: a new image that carries nouveau.ko must carry this file too, as it stands on disk. */
+  | {
+      readonly kind: 'rebuild-initrd';
+      readonly kernel: string;
+      readonly image: string;
+      readonly builder: InitrdBuilder;
+      readonly holds: string;
+    }
   /** Runs the .run package; `leaveGraphical`: X holds the GPU, so the graphical target is left for it and comes back after it. */
   | { readonly kind: 'install-driver'; readonly argv: Argv; readonly log: string; readonly leaveGraphical: boolean }
   | { readonly kind: 'run'; readonly argv: Argv; readonly timeoutMs: number }
@@ -24,12 +31,6 @@ export type Change = Deed & { readonly because: string };
 
 /** The program that makes this system's initrd. */
 export type InitrdBuilder = 'dracut' | 'mkinitrd' | 'initramfs-tools';
-
-/** What a new initrd is checked for: this file with this text inside, or else no nouveau.ko at all. */
-export interface InitrdContent {
-  readonly path: string;
-  readonly text: string;
-}
 
 /** What a step says about the guest. */
 export type Verdict =

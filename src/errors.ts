@@ -1,5 +1,5 @@
-/** What went wrong decides the exit code; see EXIT in `main.ts`. */
-export type Fault = 'failed' | 'blocked' | 'busy' | 'usage' | 'not-root' | 'config' | 'interrupted';
+/** What went wrong decides the exit code; see `cli/exit.ts`. */
+export type Fault = 'failed' | 'blocked' | 'busy' | 'usage' | 'not-root' | 'config';
 
 /** A foreseen fault: says what and where; `remedy` says what to do. Anything else that is thrown is a defect and keeps its stack. */
 export class AgentError extends Error {

@@ -11,15 +11,19 @@ export function parseDuration(text: string): number | undefined {
   return amount && unit ? Number(amount) * DURATION_MS[unit as keyof typeof DURATION_MS] : undefined;
 }
 
+const A_DURATION = 'a duration such as 90s, 2m or 1h';
 const duration = z
-  .string()
-  .regex(/^\d+(ms|s|m|h)$/, 'a duration such as 90s, 2m or 1h')
+  .string(A_DURATION)
+  .regex(/^\d+(ms|s|m|h)$/, A_DURATION)
   .describe('A duration: a number with ms, s, m or h')
   .meta({ examples: ['120s'] });
-const absolutePath = z.string().regex(/^\/[^\0\n]*$/, 'an absolute path');
+const absolutePath = z.string().regex(/^\/[^\0\n]*$/, 'an absolute path on this guest (nothing is fetched from a URL)');
 const port = z.int().min(1).max(65_535);
 const hostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, 'a host name or an IP address');
-const griddScalar = z.union([z.string().regex(/^[^\r\n\0]*$/, 'one line of text'), z.number(), z.boolean()]);
+/** nvidia-gridd compares with the words TRUE and FALSE, and YAML reads them as booleans. */
+const griddScalar = z
+  .union([z.string().regex(/^[^\r\n\0]*$/, 'one line of text'), z.number(), z.boolean()])
+  .transform(value => (typeof value === 'boolean' ? String(value).toUpperCase() : String(value)));
 
 const driver = z.strictObject({
   package: absolutePath.optional().describe("NVIDIA's .run package on this guest"),
@@ -28,7 +32,10 @@ const driver = z.strictObject({
     .regex(/^[0-9a-f]{64}$/i, '64 hexadecimal digits')
     .optional()
     .describe('What the package must hash to'),
-  dkms: z.boolean().default(true).describe('Register the kernel modules with DKMS, so that kernel updates keep the driver'),
+  dkms: z
+    .boolean()
+    .default(true)
+    .describe('Register the kernel modules with DKMS, so that kernel updates keep the driver'),
 });
 
 const server = z.strictObject({
@@ -44,8 +51,12 @@ const license = z
       .enum(['auto', 'vgpu', 'vws', 'compute', 'vapps'])
       .default('auto')
       .describe('Which license to ask for; auto: what the vGPU profile says'),
-    token: absolutePath.optional().describe('The client configuration token of CLS or DLS (NVIDIA License System), on this guest'),
-    tokenDirectory: absolutePath.default('/etc/nvidia/ClientConfigToken').describe('Where nvidia-gridd finds the token'),
+    token: absolutePath
+      .optional()
+      .describe('The client configuration token of CLS or DLS (NVIDIA License System), on this guest'),
+    tokenDirectory: absolutePath
+      .default('/etc/nvidia/ClientConfigToken')
+      .describe('Where nvidia-gridd finds the token'),
     server: server.optional().describe('The legacy license server, instead of a token'),
     timeout: duration.default('120s').describe('How long to wait for the license'),
   })
@@ -61,7 +72,7 @@ export const configSchema = z
     driver: driver.prefault({}).describe('The NVIDIA driver of the guest'),
     license: license.prefault({}).describe('Where the license comes from'),
     gridd: z
-      .record(z.string().regex(/^[A-Za-z][A-Za-z0-9]*$/, 'a gridd.conf key'), griddScalar.transform(String))
+      .record(z.string().regex(/^[A-Za-z][A-Za-z0-9]*$/, 'a gridd.conf key'), griddScalar)
       .default({})
       .describe('Any other key of gridd.conf, written as it is'),
     xorg: z

@@ -136,10 +136,13 @@ export const FAMILIES: readonly Family[] = [
           ...packages,
         ],
         env: { DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' },
-        locked: { text: /Could not get lock|Unable to (?:acquire|lock) (?:the )?(?:dpkg frontend|administration|directory)/ },
+        locked: {
+          text: /Could not get lock|Unable to (?:acquire|lock) (?:the )?(?:dpkg frontend|administration|directory)/,
+        },
       },
     ],
     // a removed package whose configuration stayed is listed too, hence the status in front of the name
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own syntax
     installed: names => ['dpkg-query', '--show', '--showformat=${db:Status-Abbrev} ${Package}\\n', ...names],
     blacklistPath: '/etc/modprobe.d/blacklist-nouveau.conf',
     initrdImage: kernel => `/boot/initrd.img-${kernel}`,

@@ -1,3 +1,4 @@
+import type { GuestView } from '../guest/guest.ts';
 import type { Look } from './facts.ts';
 
 /** Whether somebody looks at a screen of this guest. */
@@ -8,6 +9,23 @@ export interface ScreenFact {
   readonly xServers: readonly number[];
 }
 
-export async function collectScreen(_look: Look): Promise<ScreenFact> {
-  throw new Error('not written yet');
+/** nvidia-installer looks at these eight and no others, and takes any living process for an X server (misc.c). */
+const X_LOCK = /^\.X([0-7])-lock$/;
+
+export async function collectScreen({ guest }: Look): Promise<ScreenFact> {
+  const [target, names] = await Promise.all([
+    guest.query(['systemctl', 'is-active', 'graphical.target']),
+    guest.list('/tmp'),
+  ]);
+  const displays = names.flatMap(name => X_LOCK.exec(name)?.[1] ?? []).map(Number);
+  const alive = await Promise.all(displays.map(display => holdsDisplay(guest, display)));
+  return { graphical: target.stdout.trim() === 'active', xServers: displays.filter((_, index) => alive[index]) };
+}
+
+async function holdsDisplay(guest: GuestView, display: number): Promise<boolean> {
+  const lock = `/tmp/.X${display}-lock`;
+  // anybody may put a pipe or a link there, and X writes neither
+  if ((await guest.readLink(lock)) !== undefined || (await guest.stat(lock))?.kind !== 'file') return false;
+  const pid = /^\s*(\d+)\s*$/.exec((await guest.readStart(lock, 32)) ?? '')?.[1];
+  return pid !== undefined && (await guest.stat(`/proc/${pid}`)) !== undefined;
 }

@@ -62,5 +62,8 @@ function readOnly(mounted: boolean, transactional: boolean, ostree: boolean): Sy
       remedy: 'run it in a new snapshot: transactional-update run vgpu-guest apply, then reboot into the snapshot',
     };
   }
-  return { because: '/ or /usr is mounted read-only', remedy: 'remount it writable (mount -o remount,rw /) and find out why it was not' };
+  return {
+    because: '/ or /usr is mounted read-only',
+    remedy: 'remount it writable (mount -o remount,rw /) and find out why it was not',
+  };
 }

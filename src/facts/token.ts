@@ -1,3 +1,6 @@
+import { basename, dirname } from 'node:path/posix';
+import { inspectToken, type TokenClaims } from '../formats/token.ts';
+import type { GuestView } from '../guest/guest.ts';
 import type { Look } from './facts.ts';
 
 /** The client configuration token: as it was given, and as it lies where nvidia-gridd looks. Its text is not a fact. */
@@ -6,18 +9,58 @@ export interface TokenFact {
     | { readonly is: 'not-asked-for' }
     /** `because` names what is wrong: missing, empty, HTML, not three base64url parts, too large, … */
     | { readonly is: 'unusable'; readonly path: string; readonly because: string }
-    | { readonly is: 'usable'; readonly path: string; readonly sha256: string };
+    | { readonly is: 'usable'; readonly path: string; readonly sha256: string; readonly claims: TokenClaims };
   /** Everything in license.tokenDirectory, sorted by name. */
-  readonly directory: readonly {
-    readonly name: string;
-    readonly kind: 'file' | 'directory' | 'other';
-    readonly mode: number;
-    readonly changedUs: number;
-    /** undefined for what is no file or too large for a token. */
-    readonly sha256: string | undefined;
-  }[];
+  readonly directory: readonly TokenEntry[];
 }
 
-export async function collectToken(_look: Look): Promise<TokenFact> {
-  throw new Error('not written yet');
+export interface TokenEntry {
+  readonly name: string;
+  /** A link is what it leads to; one that leads nowhere is `other`. */
+  readonly kind: 'file' | 'directory' | 'other';
+  readonly mode: number;
+  readonly changedUs: number;
+  /** undefined for what is no file or too large for a token. */
+  readonly sha256: string | undefined;
+}
+
+/** A token is a few kilobytes. */
+const LIMIT_BYTES = 256 * 1024;
+
+export async function collectToken({ guest, config: { license } }: Look): Promise<TokenFact> {
+  const [source, names] = await Promise.all([
+    license.token === undefined
+      ? ({ is: 'not-asked-for' } as const)
+      : lookAtSource(guest, await insideDirectory(guest, license.token, license.tokenDirectory)),
+    guest.list(license.tokenDirectory),
+  ]);
+  const directory = await Promise.all(names.map(name => lookAtEntry(guest, license.tokenDirectory, name)));
+  return { source, directory };
+}
+
+/** A link to a token that lies in the token directory already means that token, which must not be taken for a stray file. */
+async function insideDirectory(guest: GuestView, path: string, directory: string): Promise<string> {
+  const [file, folder] = await Promise.all([guest.realPath(path), guest.realPath(directory)]);
+  return file !== undefined && dirname(file) === folder ? `${directory}/${basename(file)}` : path;
+}
+
+async function lookAtSource(guest: GuestView, path: string): Promise<TokenFact['source']> {
+  const unusable = (because: string) => ({ is: 'unusable', path, because }) as const;
+  const stat = await guest.stat(path);
+  if (!stat) return unusable('is not there');
+  if (stat.kind !== 'file') return unusable(`is ${stat.kind === 'directory' ? 'a directory' : 'no regular file'}`);
+  if (stat.sizeBytes > LIMIT_BYTES) return unusable(`is larger than ${LIMIT_BYTES / 1024} KiB, which no token is`);
+  const [text, sha256] = await Promise.all([guest.readText(path, LIMIT_BYTES), guest.digest(path, 'sha256')]);
+  if (text === undefined || sha256 === undefined) return unusable('is not there');
+  const found = inspectToken(text);
+  return found.is === 'token' ? { is: 'usable', path, sha256, claims: found.claims } : unusable(found.because);
+}
+
+async function lookAtEntry(guest: GuestView, directory: string, name: string): Promise<TokenEntry> {
+  const path = `${directory}/${name}`;
+  const stat = await guest.stat(path);
+  if (!stat) return { name, kind: 'other', mode: 0, changedUs: 0, sha256: undefined };
+  const small = stat.kind === 'file' && stat.sizeBytes <= LIMIT_BYTES;
+  const sha256 = small ? await guest.digest(path, 'sha256') : undefined;
+  return { name, kind: stat.kind, mode: stat.mode, changedUs: stat.changedUs, sha256 };
 }

@@ -69,12 +69,16 @@ export interface Guest extends GuestView {
   makeDirectory(path: string, mode: number): Promise<void>;
   /** Renames, replacing what is at `to`; falls back to copy and remove between file systems. */
   rename(from: string, to: string): Promise<void>;
-  /** A second name for the same file. */
-  hardLink(from: string, to: string): Promise<void>;
+  /** A second name for the same bytes: a hard link, or a copy where the file system has none (a /boot on FAT). */
+  keepCopy(from: string, to: string): Promise<void>;
   /** Gone afterwards, whether or not it was there. */
   remove(path: string): Promise<void>;
   /** A deed by a program, in its own process group. Never throws for how it ended: read `code`. */
   run(argv: Argv, options?: RunOptions): Promise<Outcome>;
+  /** One run at a time on this guest; returns how to let go. A lock that is held is fault `busy`. */
+  lock(): Promise<() => Promise<void>>;
+  /** A guest path as a path of this machine, for a library that keeps a file open by itself. */
+  locate(path: string): Promise<string>;
   /** Lines of an endless program (`journalctl --follow`, `tail -F`) until `signal` aborts or it ends. */
   follow(argv: Argv, signal: AbortSignal): AsyncIterable<string>;
 }

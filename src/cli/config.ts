@@ -1,0 +1,35 @@
+import { stringify } from 'yaml';
+import { configJsonSchema } from '../config/load.ts';
+import { openEyes } from '../guest/open-guest.ts';
+import { EXIT } from './exit.ts';
+import type { CommonOptions, Io } from './io.ts';
+import { readConfig, readConfigFile } from './settings.ts';
+
+/** Says nothing wrong, or every fault in a line of its own. */
+export async function configValidateCommand(options: CommonOptions, io: Io): Promise<number> {
+  const guest = openEyes({ root: options.root, env: io.env, stop: io.stop });
+  await readConfig(guest, options, io.env);
+  const { path, text } = await readConfigFile(guest, options, io.env);
+  if (options.json) io.out(JSON.stringify({ schema: 'vgpu-guest/config-validation/1', valid: true, path }));
+  else if (!options.quiet) io.out(text === undefined ? `${path} is not there, and need not be` : `${path} is right`);
+  return EXIT.settled;
+}
+
+/** The JSON Schema of the configuration file. */
+export async function configSchemaCommand(_options: CommonOptions, io: Io): Promise<number> {
+  io.out(JSON.stringify(configJsonSchema(), null, 2));
+  return EXIT.settled;
+}
+
+/** The configuration that counts: file, environment and defaults together, in the words of the file. */
+export async function configShowCommand(options: CommonOptions, io: Io): Promise<number> {
+  const guest = openEyes({ root: options.root, env: io.env, stop: io.stop });
+  const { config } = await readConfig(guest, options, io.env);
+  const { timeoutMs, ...license } = config.license;
+  const shown = {
+    ...config,
+    license: { ...license, timeout: timeoutMs % 1_000 === 0 ? `${timeoutMs / 1_000}s` : `${timeoutMs}ms` },
+  };
+  io.out(options.json ? JSON.stringify(shown, null, 2) : stringify(shown).trimEnd());
+  return EXIT.settled;
+}

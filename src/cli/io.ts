@@ -1,0 +1,36 @@
+import type { Argv } from '../change.ts';
+
+/** What a command gets of the process that it runs in. */
+export interface Io {
+  /** The answer. */
+  readonly out: (text: string) => void;
+  /** The talk. */
+  readonly err: NodeJS.WriteStream;
+  readonly env: NodeJS.ProcessEnv;
+  /** How this very program is started again. */
+  readonly program: Argv;
+  readonly stop: AbortSignal;
+}
+
+/** Options of every command, as commander hands them over. */
+export interface CommonOptions {
+  readonly config?: string;
+  readonly root: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+  readonly color: boolean;
+}
+
+/** Settings that are flags of `plan` and `apply` too. */
+export interface SettingOptions {
+  readonly driver?: string;
+  readonly token?: string;
+  readonly server?: string;
+  readonly feature?: string;
+  readonly reboot?: string;
+  readonly licenseTimeout?: string;
+  readonly only?: readonly string[];
+  readonly skip?: readonly string[];
+  readonly detailedExitcode?: boolean;
+}

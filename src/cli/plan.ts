@@ -1,0 +1,43 @@
+import type { Config } from '../config/schema.ts';
+import { lookForAll, type Plan, plan } from '../engine/plan.ts';
+import { lookAt } from '../facts/facts.ts';
+import type { GuestView } from '../guest/guest.ts';
+import { type PresentTexts, planJson, planText } from '../report/plan-report.ts';
+import { paintFor } from '../report/text.ts';
+import { EXIT } from './exit.ts';
+import type { CommonOptions, Io, SettingOptions } from './io.ts';
+import { openEyesFor } from './open.ts';
+import { selectSteps } from './select-steps.ts';
+import { readConfig } from './settings.ts';
+
+/** What would change, step by step, with file diffs. Touches nothing. */
+export async function planCommand(options: CommonOptions & SettingOptions, io: Io): Promise<number> {
+  const steps = selectSteps(options.only, options.skip);
+  const guest = openEyesFor(options, io);
+  const { config } = await readConfig(guest, options, io.env);
+  const planned = plan(steps, config, await lookForAll(steps, lookAt(guest, config)));
+  const present = await presentTexts(guest, planned);
+  if (options.json) io.out(JSON.stringify(planJson(planned, present), null, 2));
+  else if (!options.quiet) io.out(planText(planned, present, paintFor(process.stdout, options.color)));
+  return exitCode(planned, options.detailedExitcode ?? false);
+}
+
+/** What a guest needs next, for those who only ask: whether it is a reboot. */
+export async function judgeAll(guest: GuestView, config: Config): Promise<Plan> {
+  const steps = selectSteps();
+  return plan(steps, config, await lookForAll(steps, lookAt(guest, config)));
+}
+
+function exitCode(planned: Plan, detailed: boolean): number {
+  if (planned.some(({ verdict }) => verdict.is === 'blocked')) return EXIT.blocked;
+  return detailed && planned.some(({ verdict }) => verdict.is === 'due') ? EXIT.changes : EXIT.settled;
+}
+
+/** The files that would be written, as they stand, for the diffs. */
+async function presentTexts(guest: GuestView, planned: Plan): Promise<PresentTexts> {
+  const paths = planned.flatMap(({ verdict }) =>
+    verdict.is === 'due' ? verdict.changes.flatMap(change => (change.kind === 'write' ? [change.path] : [])) : [],
+  );
+  const texts = await Promise.all(paths.map(async path => [path, await guest.readText(path)] as const));
+  return new Map(texts.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+}

@@ -1,0 +1,111 @@
+import { isAbsolute, resolve } from 'node:path';
+import type { ConfigFile, Layer } from '../config/load.ts';
+import { DEFAULT_CONFIG_PATH, loadConfig } from '../config/load.ts';
+import type { Config, Settings } from '../config/schema.ts';
+import { AgentError } from '../errors.ts';
+import type { GuestView } from '../guest/guest.ts';
+import type { CommonOptions, SettingOptions } from './io.ts';
+
+/** Each setting that has a flag: its name in commander, its words for a person, its key in the file. */
+const SETTINGS = [
+  { option: 'driver', flag: '--driver', variable: 'VGPU_GUEST_DRIVER', key: 'driver.package' },
+  { option: 'token', flag: '--token', variable: 'VGPU_GUEST_TOKEN', key: 'license.token' },
+  { option: 'server', flag: '--server', variable: 'VGPU_GUEST_SERVER', key: 'license.server' },
+  { option: 'feature', flag: '--feature', variable: 'VGPU_GUEST_FEATURE', key: 'license.feature' },
+  {
+    option: 'licenseTimeout',
+    flag: '--license-timeout',
+    variable: 'VGPU_GUEST_LICENSE_TIMEOUT',
+    key: 'license.timeout',
+  },
+  { option: 'reboot', flag: '--reboot', variable: 'VGPU_GUEST_REBOOT', key: 'reboot' },
+] as const;
+
+/** Flags over environment over file over default. `resumed` is what an earlier run was asked for by flags and environment. */
+export async function readConfig(
+  guest: GuestView,
+  options: CommonOptions & SettingOptions,
+  env: NodeJS.ProcessEnv,
+  resumed?: Settings,
+): Promise<{ config: Config; asked: Settings }> {
+  const file = await readConfigFile(guest, options, env);
+  const fromEnv = layer(
+    setting => env[setting.variable],
+    setting => setting.variable,
+    options.root,
+  );
+  const fromFlags = layer(
+    setting => options[setting.option],
+    setting => setting.flag,
+    options.root,
+  );
+  const layers = [...(resumed ? [{ settings: resumed, origins: {} }] : []), fromEnv, fromFlags];
+  return { config: loadConfig(file, layers), asked: mergeSections(layers) };
+}
+
+/** The default file may be absent; one that was named may not. */
+export async function readConfigFile(
+  guest: GuestView,
+  options: CommonOptions,
+  env: NodeJS.ProcessEnv,
+): Promise<ConfigFile> {
+  const named = options.config ?? env.VGPU_GUEST_CONFIG;
+  const path = named === undefined ? DEFAULT_CONFIG_PATH : guestPath(named, options.root, '--config');
+  const text = await guest.readText(path);
+  if (text === undefined && named !== undefined) {
+    throw new AgentError(`${path}: there is no such file`, {
+      fault: 'config',
+      remedy: `write it, or leave --config away to use ${DEFAULT_CONFIG_PATH} or none`,
+    });
+  }
+  return { path, text };
+}
+
+type Setting = (typeof SETTINGS)[number];
+
+function layer(
+  textOf: (setting: Setting) => string | undefined,
+  wordFor: (setting: Setting) => string,
+  root: string,
+): Layer {
+  const settings: Record<string, unknown> = {};
+  const origins: Record<string, string> = {};
+  for (const setting of SETTINGS) {
+    const text = textOf(setting);
+    if (!text) continue; // an empty variable is an unset one
+    const word = wordFor(setting);
+    const [section, key] = setting.key.split('.') as [string, string?];
+    const value = parseSetting(setting, text, root, word);
+    settings[section] = key ? { ...(settings[section] as object | undefined), [key]: value } : value;
+    origins[setting.key] = word;
+    if (setting.option === 'server')
+      Object.assign(origins, { 'license.server.address': word, 'license.server.port': word });
+  }
+  return { settings: settings as Settings, origins };
+}
+
+function parseSetting({ option }: Setting, given: string, root: string, word: string): unknown {
+  if (option === 'driver' || option === 'token') return given.includes('://') ? given : guestPath(given, root, word);
+  if (option !== 'server') return given;
+  // HOST, HOST:PORT or [ADDRESS]:PORT
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+|.*:.*:.*?))(?::(\d+))?$/.exec(given) ?? [];
+  return { address: bracketed ?? plain ?? given, ...(port ? { port: Number(port) } : {}) };
+}
+
+/** A path from the command line: relative to where the person stands, which only exists on this machine itself. */
+function guestPath(given: string, root: string, word: string): string {
+  if (isAbsolute(given)) return given;
+  if (root === '/') return resolve(given);
+  throw new AgentError(`${word} ${given}: with --root a path is the guest's own, and absolute`, { fault: 'usage' });
+}
+
+/** What flags and environment asked for, one object, the strongest last. */
+function mergeSections(layers: readonly Layer[]): Settings {
+  const merged: Record<string, unknown> = {};
+  for (const { settings } of layers) {
+    for (const [section, value] of Object.entries(settings)) {
+      merged[section] = typeof value === 'object' ? { ...(merged[section] as object | undefined), ...value } : value;
+    }
+  }
+  return merged as Settings;
+}

@@ -1,0 +1,202 @@
+import type { Change, Verdict } from '../change.ts';
+import type { Config, Settings } from '../config/schema.ts';
+import { AgentError } from '../errors.ts';
+import { collect, type Look, lookAt } from '../facts/facts.ts';
+import type { Guest } from '../guest/guest.ts';
+import { type License, licenseOf } from '../steps/await-license.ts';
+import type { Step } from '../steps/step.ts';
+import { type Enactable, enact, NoLicense } from './enact.ts';
+import { lookForAll, plan } from './plan.ts';
+import { arrangeResume, endResume, type ResumeMarker, readMarker, refuseLoop } from './resume.ts';
+import type { Tell } from './tell.ts';
+
+export type StepOutcome = 'settled' | 'changed' | 'reboot-needed' | 'blocked' | 'failed' | 'unlicensed' | 'not-reached';
+
+export interface StepReport {
+  readonly id: string;
+  readonly outcome: StepOutcome;
+  readonly because: string;
+  readonly remedy?: string;
+  readonly durationMs: number;
+}
+
+/** What happened. `outcome` is the whole run's: the worst of its steps, or `changed` or `settled`. */
+export interface Report {
+  readonly outcome: Exclude<StepOutcome, 'not-reached'>;
+  readonly changed: boolean;
+  readonly steps: readonly StepReport[];
+  readonly license: License;
+  /** The thrown error behind `failed`, for its exit code and for the log. */
+  readonly error?: AgentError;
+}
+
+/** What a person may watch. */
+export interface Watcher extends Tell {
+  stepBegins(step: Step, index: number, total: number): void;
+  deedBegins(change: Change): void;
+  stepEnds(report: StepReport, index: number, total: number): void;
+}
+
+export interface Run {
+  readonly guest: Guest;
+  readonly config: Config;
+  readonly steps: readonly Step[];
+  readonly watcher: Watcher;
+  readonly stop: AbortSignal;
+  /** What the next boot must know to go on as this run would. */
+  readonly resume: Pick<ResumeMarker, 'only' | 'skip'> & { readonly settings: Settings; readonly unitText: string };
+}
+
+/**
+ * Makes it so: judge → enact → look again → judge again. Nothing is changed unless every step can be judged without a blocked one
+ * among them; the first step that cannot go on ends the run.
+ */
+export async function apply(run: Run): Promise<Report> {
+  const release = await run.guest.lock();
+  try {
+    const report = await journey(run);
+    await concludeResume(run.guest, report);
+    return report;
+  } finally {
+    await release();
+  }
+}
+
+async function journey(run: Run): Promise<Report> {
+  const { guest, config, steps, watcher } = run;
+  const reports: StepReport[] = [];
+  let look = lookAt(guest, config);
+  let error: AgentError | undefined;
+
+  const planned = plan(steps, config, await lookForAll(steps, look));
+  const isBlocked = planned.some(({ verdict }) => verdict.is === 'blocked');
+  for (const [index, { step, verdict }] of planned.entries()) {
+    watcher.stepBegins(step, index, steps.length);
+    const startedMs = performance.now();
+    const result = isBlocked ? untouched(verdict) : await settle(run, step, reports, look);
+    error ??= result.error;
+    if (result.looked) look = result.looked;
+    const { outcome, because, remedy } = result;
+    const report: StepReport = {
+      id: step.id,
+      outcome,
+      because,
+      ...(remedy ? { remedy } : {}),
+      durationMs: Math.round(performance.now() - startedMs),
+    };
+    reports.push(report);
+    watcher.stepEnds(report, index, steps.length);
+    // without a license everything else can still be put in its place
+    if (!isBlocked && !['settled', 'changed', 'unlicensed'].includes(outcome)) break;
+  }
+
+  const missed = steps.slice(reports.length).map(step => notReached(step));
+  return summarize([...reports, ...missed], await currentLicense(config, look), error);
+}
+
+interface Result {
+  readonly outcome: StepOutcome;
+  readonly because: string;
+  readonly remedy?: string | undefined;
+  /** The guest was changed: what was seen before is stale. */
+  readonly looked?: Look;
+  readonly error?: AgentError;
+}
+
+async function settle(run: Run, step: Step, before: readonly StepReport[], look: Look): Promise<Result> {
+  let looked = look;
+  let deeds: readonly Change[] = [];
+  try {
+    const first = await judge(step, run.config, look);
+    if (first.is !== 'due') return fromVerdict(first);
+    const enactable = first.changes.filter((change): change is Enactable => change.kind !== 'reboot');
+    for (const change of enactable) {
+      run.stop.throwIfAborted();
+      run.watcher.deedBegins(change);
+      deeds = [...deeds, change];
+      await enact(change, { ...run, family: (await look.fact('system')).family, tell: run.watcher });
+    }
+    looked = lookAt(run.guest, run.config);
+    const second = await judge(step, run.config, looked);
+    if (second.is === 'settled') return { outcome: 'changed', because: reasons(first.changes), looked };
+    if (second.is === 'blocked') return { ...fromVerdict(second), looked };
+    return { ...(await reboot(run, step, second.changes, before, deeds.length > 0)), looked };
+  } catch (thrown) {
+    run.stop.throwIfAborted();
+    if (deeds.length > 0) looked = lookAt(run.guest, run.config);
+    return { ...failure(thrown), looked };
+  }
+}
+
+async function judge(step: Step, config: Config, look: Look): Promise<Verdict> {
+  return step.judge(config, await collect(look, step.reads), new Set());
+}
+
+/** After the deeds of a step only a reboot may still be due; anything else means that they did not work. */
+async function reboot(
+  run: Run,
+  step: Step,
+  changes: readonly Change[],
+  before: readonly StepReport[],
+  changed: boolean,
+): Promise<Result> {
+  const change = changes[0];
+  if (change?.kind !== 'reboot') {
+    throw new AgentError(`everything was done, and still ${change?.because}`, {
+      remedy: 'the log /var/log/vgpu-guest.log has what was run and what it said',
+    });
+  }
+  const { bootId } = await lookAt(run.guest, run.config).fact('system');
+  const { unitText, ...resume } = run.resume;
+  const next = { bootId, step: step.id, because: change.because, ...resume };
+  const last = await readMarker(run.guest);
+  refuseLoop(last, next, changed || before.some(report => report.outcome === 'changed'));
+  const reboots = last ? last.reboots + (last.bootId === bootId ? 0 : 1) : 1;
+  await arrangeResume(run.guest, { ...next, reboots }, unitText);
+  return { outcome: 'reboot-needed', because: change.because, remedy: 'reboot; the journey then goes on by itself' };
+}
+
+function fromVerdict(verdict: Exclude<Verdict, { is: 'due' }>): Result {
+  return verdict.is === 'settled'
+    ? { outcome: 'settled', because: verdict.because }
+    : { outcome: 'blocked', because: verdict.because, remedy: verdict.remedy };
+}
+
+/** In a run that is blocked somewhere, nothing that is due is done. */
+function untouched(verdict: Verdict): Result {
+  return verdict.is === 'due' ? { outcome: 'not-reached', because: reasons(verdict.changes) } : fromVerdict(verdict);
+}
+
+function failure(thrown: unknown): Result {
+  if (!(thrown instanceof AgentError)) throw thrown;
+  const { message: because, remedy } = thrown;
+  return { outcome: thrown instanceof NoLicense ? 'unlicensed' : 'failed', because, remedy, error: thrown };
+}
+
+function notReached(step: Step): StepReport {
+  return { id: step.id, outcome: 'not-reached', because: 'the run ended before it', durationMs: 0 };
+}
+
+function reasons(changes: readonly Change[]): string {
+  return [...new Set(changes.map(change => change.because))].join('; ');
+}
+
+function summarize(steps: readonly StepReport[], license: License, error: AgentError | undefined): Report {
+  const changed = steps.some(step => step.outcome === 'changed');
+  const worst = (['failed', 'blocked', 'unlicensed', 'reboot-needed'] as const).find(outcome =>
+    steps.some(step => step.outcome === outcome),
+  );
+  return { outcome: worst ?? (changed ? 'changed' : 'settled'), changed, steps, license, ...(error ? { error } : {}) };
+}
+
+async function currentLicense(config: Config, look: Look): Promise<License> {
+  return licenseOf(config, await look.fact('smi'));
+}
+
+/** A journey that waits for its reboot goes on at the next boot; every other one is over. */
+async function concludeResume(guest: Guest, { outcome, steps }: Report): Promise<void> {
+  if (outcome === 'reboot-needed') return;
+  const failed = steps.find(step => step.outcome === 'failed');
+  const triedInVain = failed !== undefined && (await readMarker(guest))?.step === failed.id;
+  await endResume(guest, triedInVain ? 'keep-marker' : 'forget-marker');
+}

@@ -1,0 +1,91 @@
+import { posix } from 'node:path';
+import type { Argv, Change } from '../change.ts';
+import type { Config } from '../config/schema.ts';
+import { AgentError } from '../errors.ts';
+import type { Family } from '../facts/families.ts';
+import type { Guest } from '../guest/guest.ts';
+import { awaitLicense } from './await-license.ts';
+import { failedCommand } from './failed-command.ts';
+import { installDriver } from './install-driver.ts';
+import { installPackages } from './install-packages.ts';
+import { rebuildInitrd } from './rebuild-initrd.ts';
+import { STATE_DIRECTORY } from './resume.ts';
+import type { Tell } from './tell.ts';
+
+/** A deed that is done at once; a reboot ends the run instead. */
+export type Enactable = Exclude<Change, { kind: 'reboot' }>;
+
+export interface Surroundings {
+  readonly guest: Guest;
+  readonly config: Config;
+  readonly family: Family | undefined;
+  readonly tell: Tell;
+  readonly stop: AbortSignal;
+}
+
+/** No license came in time: everything else is in place. */
+export class NoLicense extends AgentError {}
+
+const SERVICE_TIMEOUT_MS = 120_000;
+
+/** Turns one change into a deed. Every failure is an AgentError with its remedy. */
+export async function enact(change: Enactable, around: Surroundings): Promise<void> {
+  const { guest, tell } = around;
+  switch (change.kind) {
+    case 'write':
+      await keepOriginal(guest, change.path);
+      return await guest.writeText(change.path, change.text, change.mode);
+    case 'copy-secret':
+      await guest.makeDirectory(posix.dirname(change.path), 0o755);
+      return await guest.copyFile(change.from, change.path, change.mode);
+    case 'move':
+      await guest.makeDirectory(posix.dirname(change.to), 0o700);
+      return await guest.rename(change.path, await freeName(guest, change.to));
+    case 'set-mode':
+      return await guest.setMode(change.path, change.mode);
+    case 'install-packages':
+      if (!around.family) throw new AgentError('packages cannot be installed on an unknown distribution');
+      return await installPackages(guest, around.family, change.packages, tell);
+    case 'rebuild-initrd':
+      return await rebuildInitrd(guest, change, tell);
+    case 'install-driver':
+      return await installDriver(guest, change, tell);
+    case 'run':
+      return await command(guest, change.argv, change.timeoutMs, tell);
+    case 'service':
+      return await service(guest, change.unit, change.action, tell);
+    case 'await-license':
+      return await license(change.timeoutMs, around);
+  }
+}
+
+/** What `revert` will put back: the file as it was before the first change to it. */
+async function keepOriginal(guest: Guest, path: string): Promise<void> {
+  const original = `${STATE_DIRECTORY}/originals${path}`;
+  const [text, old] = await Promise.all([guest.readText(path), guest.stat(path)]);
+  if (text === undefined || !old || (await guest.stat(original))) return;
+  await guest.makeDirectory(STATE_DIRECTORY, 0o700);
+  await guest.writeText(original, text, old.mode);
+}
+
+async function freeName(guest: Guest, wanted: string): Promise<string> {
+  let name = wanted;
+  for (let number = 2; await guest.stat(name); number++) name = `${wanted}.${number}`;
+  return name;
+}
+
+async function command(guest: Guest, argv: Argv, timeoutMs: number, tell: Tell): Promise<void> {
+  const outcome = await guest.run(argv, { timeoutMs, onLine: line => tell.progress(line) });
+  if (outcome.code !== 0) throw failedCommand(argv, outcome);
+}
+
+async function service(guest: Guest, unit: string, action: 'enable' | 'restart', tell: Tell): Promise<void> {
+  const argv: Argv = ['systemctl', action, unit];
+  const outcome = await guest.run(argv, { timeoutMs: SERVICE_TIMEOUT_MS, onLine: line => tell.progress(line) });
+  if (outcome.code !== 0) throw failedCommand(argv, outcome, `journalctl -b -u ${unit} says why`);
+}
+
+async function license(timeoutMs: number, { guest, config, tell, stop }: Surroundings): Promise<void> {
+  const { licensed, explanation, remedy } = await awaitLicense(guest, config, { timeoutMs, tell, signal: stop });
+  if (!licensed) throw new NoLicense(explanation, { remedy });
+}

@@ -1,0 +1,102 @@
+import type { Argv } from '../change.ts';
+import { AgentError } from '../errors.ts';
+import type { Family, PackageManager } from '../facts/families.ts';
+import { findManager } from '../facts/prerequisites.ts';
+import type { Guest, Outcome } from '../guest/guest.ts';
+import type { Tell } from './tell.ts';
+
+/** How zypper, dnf, yum and apt-get say that no repository has a package; the first group is its name. */
+const UNAVAILABLE = [
+  /No provider of '([^']+)' found/,
+  /^Package '([^']+)' not found/,
+  /No match for argument: (.+)$/,
+  /Unable to find a match: (.+)$/,
+  /^No package (\S+) available/,
+  /Unable to locate package (\S+)/,
+  /Package '?([^'\s]+)'? has no installation candidate/,
+];
+/** zypper(8): what was asked for is done, and there is something to know (reboot or restart needed, a repository skipped, …). */
+const ZYPPER_DONE_WITH_NOTICE: readonly number[] = [100, 101, 102, 103, 106, 107];
+/** How a line begins that says why; most of the rest is progress. */
+const TELLING = /^(?:E: |Error|error|ERROR|Problem|Fatal|dpkg: error|File .* not found)/;
+const QUOTED_LINES = 4;
+
+/** Installs packages with the family's package manager; every line of it is told as progress. */
+export async function installPackages(
+  guest: Guest,
+  family: Family,
+  packages: readonly string[],
+  tell: Tell,
+): Promise<void> {
+  const manager = await findManager(guest, family);
+  if (!manager) {
+    const names = family.managers.map(({ program }) => program).join(' nor ');
+    throw new AgentError(`neither ${names} is there`, {
+      fault: 'blocked',
+      remedy: `install by hand: ${packages.join(' ')}`,
+    });
+  }
+  const run = (argv: Argv) => guest.run(argv, { env: manager.env, onLine: line => tell.progress(line) });
+
+  if (manager.refresh) {
+    const outcome = await run(manager.refresh);
+    if (isLocked(manager, outcome)) throw busy(manager, outcome);
+    if (outcome.code !== 0) tell.warn(`${endOf(manager.refresh, outcome)}; the present package lists are used`);
+  }
+  const argv = manager.install(packages);
+  const outcome = await run(argv);
+  if (isLocked(manager, outcome)) throw busy(manager, outcome);
+  // yum, and dnf by its configuration, install the others and end well
+  const absent = unavailable(outcome, packages);
+  if (absent.length > 0) throw await noProvider(guest, family, manager, absent);
+  if (outcome.code === 0) return;
+  if (manager.program !== 'zypper' || !ZYPPER_DONE_WITH_NOTICE.includes(outcome.code))
+    throw new AgentError(endOf(argv, outcome));
+  tell.warn(endOf(argv, outcome));
+}
+
+function isLocked({ locked }: PackageManager, { code, stdout, stderr }: Outcome): boolean {
+  if (code === 0) return false;
+  return code === locked.code || locked.text.test(stderr) || locked.text.test(stdout);
+}
+
+function busy(manager: PackageManager, outcome: Outcome): AgentError {
+  const line = linesOf(outcome).find(text => manager.locked.text.test(text));
+  return new AgentError(`another program holds the lock of ${manager.program}${line ? `\n  ${line}` : ''}`, {
+    fault: 'busy',
+    remedy: 'wait for it to end (automatic updates often run after boot), then run vgpu-guest apply again',
+  });
+}
+
+function unavailable(outcome: Outcome, packages: readonly string[]): readonly string[] {
+  const named = linesOf(outcome).flatMap(line => UNAVAILABLE.flatMap(pattern => pattern.exec(line)?.[1] ?? []));
+  // zypper writes `name = version` for name=version; dnf names several in one line
+  const joined = named.map(name => ` ${name.replace(/ *= */g, '=')} `);
+  return packages.filter(name => joined.some(text => text.includes(` ${name} `)));
+}
+
+async function noProvider(guest: Guest, family: Family, { program }: PackageManager, absent: readonly string[]) {
+  const kernel = (await guest.readText('/proc/sys/kernel/osrelease'))?.trim() ?? '';
+  const sources = family
+    .requirements(kernel)
+    .flatMap(({ ask, source }) => (absent.includes(ask) && source ? [`${ask} comes from ${source}`] : []));
+  const enable = 'enable the repository that has it, then run vgpu-guest apply again';
+  return new AgentError(`no repository of ${program} has ${absent.join(', ')}`, {
+    remedy: sources.length > 0 ? `${sources.join('; ')}: ${enable}` : enable,
+  });
+}
+
+/** `apt-get … ended with exit code 100`, and below it the lines that say why. */
+function endOf(argv: Argv, outcome: Outcome): string {
+  const lines = linesOf(outcome);
+  const telling = lines.filter(line => TELLING.test(line));
+  const quoted = (telling.length > 0 ? telling : lines).slice(-QUOTED_LINES);
+  return `${argv.join(' ')} ended with exit code ${outcome.code}${quoted.map(line => `\n  ${line}`).join('')}`;
+}
+
+function linesOf({ stdout, stderr }: Outcome): readonly string[] {
+  return `${stdout}\n${stderr}`
+    .split(/[\r\n]+/)
+    .map(line => line.trim())
+    .filter(Boolean);
+}

@@ -1,0 +1,103 @@
+import type { Argv } from '../change.ts';
+import type { Settings } from '../config/schema.ts';
+import { AgentError } from '../errors.ts';
+import type { Guest, GuestView } from '../guest/guest.ts';
+import { failedCommand } from './failed-command.ts';
+
+/** What this program remembers: the marker below, the originals that `revert` puts back, the last report. */
+export const STATE_DIRECTORY = '/var/lib/vgpu-guest';
+const MARKER = `${STATE_DIRECTORY}/resume.json`;
+export const RESUME_UNIT = 'vgpu-guest-resume.service';
+const UNIT_PATH = `/etc/systemd/system/${RESUME_UNIT}`;
+const PACKAGED_UNIT_PATHS = [`/usr/lib/systemd/system/${RESUME_UNIT}`, `/lib/systemd/system/${RESUME_UNIT}`];
+const WANTED_BY = `/etc/systemd/system/multi-user.target.wants/${RESUME_UNIT}`;
+/** A journey needs one reboot, two when the driver is replaced; more are a loop. */
+const MOST_REBOOTS = 3;
+
+/** Why the guest is to be rebooted, and what the journey was asked for. */
+export interface ResumeMarker {
+  /** The boot in which the reboot became due. */
+  readonly bootId: string;
+  readonly step: string;
+  readonly because: string;
+  /** Reboots that this journey has asked for, this one included. */
+  readonly reboots: number;
+  /** What flags and environment said, since the next boot has neither. */
+  readonly settings: Settings;
+  readonly only: readonly string[];
+  readonly skip: readonly string[];
+}
+
+export async function readMarker(guest: GuestView): Promise<ResumeMarker | undefined> {
+  const text = await guest.readText(MARKER);
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as ResumeMarker);
+  } catch (cause) {
+    throw new AgentError(`${MARKER} is not what this program wrote`, {
+      remedy: `remove ${MARKER}, and run vgpu-guest apply again`,
+      cause,
+    });
+  }
+}
+
+/** The reboot that was asked for, and that the guest has had since, did not help: asking again would be a loop. */
+export function refuseLoop(
+  last: ResumeMarker | undefined,
+  next: Omit<ResumeMarker, 'reboots'>,
+  changedSince: boolean,
+): void {
+  if (!last || last.bootId === next.bootId) return;
+  const same = last.step === next.step && last.because === next.because && !changedSince;
+  if (!same && last.reboots < MOST_REBOOTS) return;
+  throw new AgentError(`the guest was rebooted for this already, and still ${next.because}`, {
+    remedy:
+      'find out what brings it back (lsinitrd or lsinitramfs for the initrd, /proc/cmdline, modules loaded by name), mend it, reboot, and run vgpu-guest apply',
+  });
+}
+
+/** The next boot goes on by itself: the marker first, so that a started unit always finds it. */
+export async function arrangeResume(guest: Guest, marker: ResumeMarker, unitText: string): Promise<void> {
+  await guest.makeDirectory(STATE_DIRECTORY, 0o700);
+  const text = `${JSON.stringify(marker, null, 2)}\n`;
+  if ((await guest.readText(MARKER)) !== text) await guest.writeText(MARKER, text, 0o600);
+  if (await guest.readLink(WANTED_BY)) return;
+  if (!(await isPackaged(guest))) {
+    await guest.writeText(UNIT_PATH, unitText, 0o644);
+    await systemctl(guest, 'daemon-reload');
+  }
+  await systemctl(guest, 'enable', RESUME_UNIT);
+}
+
+/** The journey is over: no boot goes on with it. `keepMarker`: it failed, and the next run must know which reboot was tried. */
+export async function endResume(guest: Guest, marker: 'forget-marker' | 'keep-marker'): Promise<void> {
+  if (await guest.readLink(WANTED_BY)) await systemctl(guest, 'disable', RESUME_UNIT);
+  if (!(await isPackaged(guest)) && (await guest.stat(UNIT_PATH))) {
+    await guest.remove(UNIT_PATH);
+    await systemctl(guest, 'daemon-reload');
+  }
+  if (marker === 'forget-marker') await guest.remove(MARKER);
+}
+
+/** A unit that a package brought stays where it is. */
+async function isPackaged(guest: GuestView): Promise<boolean> {
+  return (await Promise.all(PACKAGED_UNIT_PATHS.map(path => guest.stat(path)))).some(Boolean);
+}
+
+async function systemctl(guest: Guest, ...args: readonly string[]): Promise<void> {
+  const argv: Argv = ['systemctl', ...args];
+  const outcome = await guest.run(argv, { timeoutMs: 60_000 });
+  if (outcome.code !== 0)
+    throw failedCommand(
+      argv,
+      outcome,
+      'without systemd nothing can go on after a reboot: run vgpu-guest apply again by hand',
+    );
+}
+
+/** The unit's text with the program that runs now in it, each word quoted as systemd.service(5) wants it. */
+export function resumeUnitText(template: string, program: Argv): string {
+  const quoted = [...program, 'apply', '--resume'].map(
+    word => `"${word.replace(/["\\]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$')}"`,
+  );
+  return template.replace(/^ExecStart=.*$/m, () => `ExecStart=${quoted.join(' ')}`);
+}

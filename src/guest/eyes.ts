@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import { type BigIntStats, createReadStream } from 'node:fs';
+import { open, readdir, readlink, realpath, stat, statfs } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { AgentError } from '../errors.ts';
+import type { FileStat, GuestView } from './guest.ts';
+import { locate } from './paths.ts';
+
+const MIB = 1024 * 1024;
+
+type FileEyes = Pick<
+  GuestView,
+  'readText' | 'readStart' | 'digest' | 'list' | 'stat' | 'readLink' | 'realPath' | 'freeBytes'
+>;
+
+/** Looks at the files of the guest under `root`. */
+export function openFileEyes(root: string): FileEyes {
+  const at = (path: string) => locate(root, path);
+
+  return {
+    async readText(path, limitBytes = MIB) {
+      const bytes = await readAtMost(await at(path), limitBytes + 1);
+      if (bytes && bytes.length > limitBytes) {
+        throw new AgentError(`${path} is larger than ${limitBytes} bytes, which no such file is`, {
+          remedy: `look at ${path}: it is not what its name says`,
+        });
+      }
+      return bytes?.toString('utf8');
+    },
+
+    async readStart(path, limitBytes) {
+      return (await readAtMost(await at(path), limitBytes))?.toString('latin1');
+    },
+
+    async digest(path, algorithm, fromByte = 0) {
+      const hash = createHash(algorithm);
+      const file = await at(path);
+      return await orAbsent(async () => {
+        await pipeline(createReadStream(file, { start: fromByte, highWaterMark: MIB }), hash);
+        return hash.digest('hex');
+      });
+    },
+
+    async list(path) {
+      return (await orAbsent(async () => (await readdir(await at(path))).sort())) ?? [];
+    },
+
+    async stat(path) {
+      return await orAbsent(async () => fileStat(await stat(await at(path), { bigint: true })));
+    },
+
+    async readLink(path) {
+      const file = await locate(root, path, 'keep');
+      return await orAbsent(() => readlink(file), 'EINVAL');
+    },
+
+    async realPath(path) {
+      const file = await orAbsent(async () => realpath(await at(path)));
+      if (file === undefined || root === '/') return file;
+      return file === root ? '/' : file.slice(root.length);
+    },
+
+    async freeBytes(path) {
+      const room = await orAbsent(async () => statfs(await at(path)));
+      return room && room.bavail * room.bsize;
+    },
+  };
+}
+
+/** Absence is a value; every other error keeps its stack. */
+export async function orAbsent<T>(look: () => Promise<T>, ...alsoAbsent: readonly string[]): Promise<T | undefined> {
+  try {
+    return await look();
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (['ENOENT', 'ENOTDIR', ...alsoAbsent].includes(code)) return undefined;
+    throw error;
+  }
+}
+
+/** Files of /proc and /sys say that they hold nothing and then hold something: read until the end, not until the size. */
+async function readAtMost(path: string, limitBytes: number): Promise<Buffer | undefined> {
+  return await orAbsent(async () => {
+    await using file = await open(path, 'r');
+    const chunks: Buffer[] = [];
+    let size = 0;
+    while (size < limitBytes) {
+      const chunk = Buffer.allocUnsafe(Math.min(64 * 1024, limitBytes - size));
+      const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
+      if (bytesRead === 0) break;
+      chunks.push(chunk.subarray(0, bytesRead));
+      size += bytesRead;
+    }
+    return Buffer.concat(chunks);
+  });
+}
+
+function fileStat(found: BigIntStats): FileStat {
+  return {
+    kind: found.isFile() ? 'file' : found.isDirectory() ? 'directory' : 'other',
+    sizeBytes: Number(found.size),
+    mode: Number(found.mode) & 0o7777,
+    uid: Number(found.uid),
+    gid: Number(found.gid),
+    modifiedUs: Number(found.mtimeNs / 1000n),
+    changedUs: Number(found.ctimeNs / 1000n),
+  };
+}

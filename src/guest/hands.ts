@@ -1,0 +1,142 @@
+import { constants } from 'node:fs';
+import { chmod, copyFile, link, lstat, mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { AgentError, messageOf } from '../errors.ts';
+import { orAbsent } from './eyes.ts';
+import type { Guest, GuestView } from './guest.ts';
+import { locate } from './paths.ts';
+
+type FileHands = Pick<Guest, 'writeText' | 'copyFile' | 'setMode' | 'makeDirectory' | 'rename' | 'keepCopy' | 'remove'>;
+
+const COPY_LIMIT = 1024 * 1024;
+
+/** Changes the files of the guest under `root`; `query` is for SELinux's own programs. */
+export function openFileHands(root: string, query: GuestView['query']): FileHands {
+  return {
+    async writeText(path, text, mode) {
+      await put(path, Buffer.from(text), mode);
+    },
+
+    async copyFile(from, to, mode) {
+      const bytes = await readFile(await locate(root, from));
+      if (bytes.length > COPY_LIMIT) throw new AgentError(`${from} is larger than ${COPY_LIMIT} bytes: not copied`);
+      await put(to, bytes, mode);
+    },
+
+    async setMode(path, mode) {
+      await chmod(await locate(root, path), mode);
+    },
+
+    async makeDirectory(path, mode) {
+      const made = await mkdir(await locate(root, path), { recursive: true, mode: 0o755 });
+      if (made !== undefined) await chmod(await locate(root, path), mode);
+    },
+
+    async rename(from, to) {
+      const source = await locate(root, from, 'keep');
+      const target = await locate(root, to, 'keep');
+      await refuseForeignFolder(root, to, target);
+      try {
+        await rename(source, target);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+        // between file systems: the copy is complete before it has the name, and the source goes last
+        const temporary = `${target}.vgpu-guest`;
+        await rm(temporary, { force: true });
+        await copyFile(source, temporary, constants.COPYFILE_EXCL);
+        await rename(temporary, target);
+        await rm(source);
+      }
+      await syncFolder(dirname(target));
+    },
+
+    async keepCopy(from, to) {
+      const source = await locate(root, from);
+      const target = await locate(root, to, 'keep');
+      try {
+        await link(source, target);
+      } catch (error) {
+        if (!['EPERM', 'ENOTSUP', 'EXDEV'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+        await copyFile(source, target, constants.COPYFILE_EXCL);
+      }
+      await syncFolder(dirname(target));
+    },
+
+    async remove(path) {
+      await rm(await locate(root, path, 'keep'), { force: true });
+    },
+  };
+
+  async function put(path: string, bytes: Buffer, mode: number | undefined): Promise<void> {
+    // a link is followed to its file, so that an administrator's link stays a link
+    const target = await locate(root, path).then(found => (root === '/' ? behindLinks(found) : found));
+    const folder = dirname(target);
+    await mkdir(folder, { recursive: true, mode: 0o755 });
+    await refuseForeignFolder(root, path, target);
+    const old = await orAbsent(() => stat(target));
+    const temporary = `${folder}/.${target.slice(folder.length + 1)}.vgpu-guest`;
+    try {
+      await rm(temporary, { force: true }); // left by a run that was cut
+      await using file = await open(temporary, 'wx', 0o600);
+      await file.writeFile(bytes);
+      await file.chmod(mode ?? (old ? old.mode & 0o7777 : 0o644));
+      if (old && (old.uid !== process.geteuid?.() || old.gid !== process.getegid?.()))
+        await file.chown(old.uid, old.gid);
+      await file.sync();
+      await keepLabel(temporary, old ? target : undefined);
+      await rename(temporary, target);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one that says why
+      throw new AgentError(`${path} cannot be written: ${messageOf(error)}`, {
+        remedy: remedyFor(error, path),
+        cause: error,
+      });
+    }
+    await syncFolder(folder);
+    if (!old) await keepLabel(target, undefined);
+  }
+
+  /** A file that is replaced hands its SELinux label on; a new one gets the one that the policy has for its path. */
+  async function keepLabel(path: string, old: string | undefined): Promise<void> {
+    if (!(await orAbsent(() => lstat(`${root === '/' ? '' : root}/sys/fs/selinux/enforce`)))) return;
+    const argv = old ? (['chcon', `--reference=${old}`, path] as const) : (['restorecon', path] as const);
+    const { code, stderr } = await query(argv);
+    if (code !== 0) throw new Error(`${argv.join(' ')} ended with exit code ${code}: ${stderr}`);
+  }
+}
+
+async function behindLinks(path: string): Promise<string> {
+  return (await orAbsent(() => realpath(path))) ?? path;
+}
+
+/** Whoever may write in a folder may swap what lies there, so nothing of ours goes into one that others can write. */
+async function refuseForeignFolder(root: string, path: string, target: string): Promise<void> {
+  const folder = dirname(target);
+  if (!folder.startsWith(root)) return;
+  const found = await stat(folder);
+  const ours = found.uid === 0 || found.uid === process.geteuid?.();
+  if (ours && (found.mode & 0o002) === 0) return;
+  throw new AgentError(`${path} is not written: others can write in its folder ${dirname(path)}`, {
+    remedy: `chown root ${dirname(path)} && chmod go-w ${dirname(path)}, after a look at what lies there`,
+  });
+}
+
+/** A rename is on disk when its folder is. */
+async function syncFolder(folder: string): Promise<void> {
+  await using handle = await open(folder, 'r');
+  await handle.sync();
+}
+
+function remedyFor(error: unknown, path: string): string | undefined {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOSPC':
+      return `make room in the file system of ${dirname(path)} (df -h ${dirname(path)})`;
+    case 'EROFS':
+      return `the file system of ${path} is read-only: find out why (dmesg, mount), and remount it writable`;
+    case 'EACCES':
+    case 'EPERM':
+      return `look at the owner and the attributes of ${dirname(path)} (ls -ld, lsattr -d)`;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,62 @@
+import { realpathSync } from 'node:fs';
+import { AgentError } from '../errors.ts';
+import { openFileEyes } from './eyes.ts';
+import type { Guest, GuestView, Hardware } from './guest.ts';
+import { openFileHands } from './hands.ts';
+import { takeLock } from './lock.ts';
+import { locate } from './paths.ts';
+import { openPrograms } from './programs.ts';
+
+export interface GuestOptions {
+  /** `/`, or a folder in which a guest lives: then only its files and its programs are used. */
+  readonly root: string;
+  /** The caller's environment, of which children get proxies and nothing else. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Ends every program that still runs. */
+  readonly stop?: AbortSignal;
+}
+
+/** Eyes only: looks, and cannot change anything. */
+export function openEyes(options: GuestOptions): GuestView {
+  const { root, programs } = prepare(options);
+  return eyes(root, programs.query);
+}
+
+/** Eyes and hands. On `/` they are root's alone. */
+export function openGuest(options: GuestOptions): Guest {
+  const { root, programs } = prepare(options);
+  if (root === '/' && process.geteuid?.() !== 0) {
+    throw new AgentError('only root can change this guest', { fault: 'not-root', remedy: 'run it with sudo' });
+  }
+  return {
+    ...eyes(root, programs.query),
+    ...openFileHands(root, programs.query),
+    ...programs,
+    lock: () => takeLock(root),
+    locate: path => locate(root, path),
+  };
+}
+
+function prepare({ root, env = process.env, stop = new AbortController().signal }: GuestOptions) {
+  const folder = resolveRoot(root);
+  return { root: folder, programs: openPrograms(folder, env, stop) };
+}
+
+function resolveRoot(root: string): string {
+  try {
+    return realpathSync(root);
+  } catch (cause) {
+    throw new AgentError(`--root ${root}: there is no such folder`, { fault: 'usage', cause });
+  }
+}
+
+function eyes(root: string, query: GuestView['query']): GuestView {
+  return {
+    ...openFileEyes(root),
+    query,
+    // a guest in a folder is its files: nothing is asked of the machine that it lies on
+    hardware: async (): Promise<Hardware> =>
+      root === '/' ? (await import('./hardware.ts')).lookAtHardware() : { displays: [] },
+    nowUs: () => Date.now() * 1000 + 999, // the clock has milliseconds: never earlier than a file that was just written
+  };
+}

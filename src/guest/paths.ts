@@ -1,0 +1,43 @@
+import { lstat, readlink } from 'node:fs/promises';
+import { AgentError } from '../errors.ts';
+
+/** As many links as the kernel follows before it says ELOOP. */
+const MOST_LINKS = 40;
+
+/**
+ * A guest path as a path of this machine. Below a root that is not `/`, links are followed as they would be inside it:
+ * an absolute link starts at the root again, and nothing leads out of it.
+ */
+export async function locate(root: string, path: string, last: 'follow' | 'keep' = 'follow'): Promise<string> {
+  if (!path.startsWith('/')) throw new Error(`not an absolute path: ${path}`);
+  if (root === '/') return path;
+  let pending = path.split('/');
+  let done: string[] = [];
+  for (let links = 0; pending.length > 0; ) {
+    const [name = '', ...rest] = pending;
+    pending = rest;
+    if (name === '' || name === '.') continue;
+    if (name === '..') {
+      done = done.slice(0, -1);
+      continue;
+    }
+    const here = `${root}/${[...done, name].join('/')}`;
+    const target = rest.some(part => part !== '') || last === 'follow' ? await linkText(here) : undefined;
+    if (target === undefined) {
+      done.push(name);
+      continue;
+    }
+    if (++links > MOST_LINKS) throw new AgentError(`${path}: too many levels of symbolic links`);
+    if (target.startsWith('/')) done = [];
+    pending = [...target.split('/'), ...pending];
+  }
+  return done.length === 0 ? root : `${root}/${done.join('/')}`;
+}
+
+async function linkText(path: string): Promise<string | undefined> {
+  try {
+    return (await lstat(path)).isSymbolicLink() ? await readlink(path) : undefined;
+  } catch {
+    return undefined; // what is not there is no link; whoever opens it says why
+  }
+}

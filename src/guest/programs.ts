@@ -1,0 +1,103 @@
+import { execa } from 'execa';
+import type { Guest, GuestView, Outcome } from './guest.ts';
+
+/** Where programs are, in the order of a root login; nothing of the caller's PATH. */
+const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+/** What children may know of the caller: how to reach the network. */
+const PASSED_ON = ['http_proxy', 'https_proxy', 'ftp_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
+
+const LOOK_TIMEOUT_MS = 15_000;
+/** A look's answer; what prints more is not answering the question. */
+const LOOK_LIMIT = 16 * 1024 * 1024;
+/** Between asking a process group to end and ending it. */
+const GRACE_MS = 10_000;
+/** How much of a deed's output is kept for the error text. */
+const KEPT_LINES = 400;
+
+type Programs = Pick<GuestView, 'query'> & Pick<Guest, 'run' | 'follow'>;
+
+/** Runs the programs of the guest under `root`; `stop` ends every one of them. */
+export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSignal): Programs {
+  const base = {
+    extendEnv: false,
+    env: childEnv(root, env),
+    cwd: root,
+    stdin: 'ignore',
+    reject: false,
+    cancelSignal: stop,
+    killDescendants: true,
+    forceKillAfterDelay: GRACE_MS,
+    verbose: 'none',
+  } as const;
+
+  return {
+    async query([program, ...args], timeoutMs = LOOK_TIMEOUT_MS) {
+      const result = await execa(program, args, { ...base, timeout: timeoutMs, maxBuffer: LOOK_LIMIT });
+      return {
+        code: codeOf(result),
+        stdout: result.stdout,
+        stderr: result.stderr || (result.timedOut ? 'timed out' : ''),
+      };
+    },
+
+    async run([program, ...args], { timeoutMs, onLine, env: extra } = {}): Promise<Outcome> {
+      const kept = { stdout: [] as string[], stderr: [] as string[] };
+      const keep = (stream: 'stdout' | 'stderr') =>
+        function* (line: string) {
+          kept[stream].push(line);
+          if (kept[stream].length > KEPT_LINES) kept[stream].shift();
+          onLine?.(line);
+          yield line;
+        };
+      const result = await execa(program, args, {
+        ...base,
+        env: { ...base.env, ...extra },
+        ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+        stdout: keep('stdout'),
+        stderr: keep('stderr'),
+        buffer: false,
+      });
+      return { code: codeOf(result), stdout: kept.stdout.join('\n'), stderr: kept.stderr.join('\n') };
+    },
+
+    async *follow([program, ...args], signal) {
+      const follower = execa(program, args, {
+        ...base,
+        cancelSignal: AbortSignal.any([signal, stop]),
+        forceKillAfterDelay: 1_000,
+        stderr: 'ignore',
+        buffer: false,
+      });
+      yield* follower;
+    },
+  };
+}
+
+function childEnv(root: string, env: NodeJS.ProcessEnv): Record<string, string> {
+  const passed = PASSED_ON.flatMap(name => (env[name] ? [[name, env[name]] as const] : []));
+  return {
+    ...Object.fromEntries(passed),
+    LC_ALL: 'C',
+    LANG: 'C',
+    TERM: 'dumb',
+    HOME: '/root',
+    PATH: FOLDERS.map(folder => (root === '/' ? folder : root + folder)).join(':'),
+    ...(root === '/' ? {} : { GUEST_ROOT: root }),
+  };
+}
+
+interface Ending {
+  readonly timedOut: boolean;
+  readonly exitCode?: number | undefined;
+  readonly code?: string | undefined;
+  readonly signal?: string | undefined;
+}
+
+/** As a shell would say it: 127 for an absent program, 124 for one that ran out of time, 128+n for a signal. */
+function codeOf(result: Ending): number {
+  if (result.timedOut) return 124;
+  if (result.exitCode !== undefined) return result.exitCode;
+  if (result.code === 'ENOENT') return 127;
+  if (result.code === 'EACCES' || result.code === 'ENOEXEC') return 126;
+  return result.signal === 'SIGKILL' ? 137 : 143;
+}

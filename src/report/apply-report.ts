@@ -1,0 +1,31 @@
+import type { Report } from '../engine/apply.ts';
+
+/** `vgpu-guest/report/1` of the contract. */
+export function reportJson({ outcome, changed, steps, license }: Report): object {
+  return { schema: 'vgpu-guest/report/1', outcome, changed, steps, license };
+}
+
+/** The last line of a run. */
+export function reportText({ outcome, steps, license }: Report, rebootComes: boolean): string {
+  switch (outcome) {
+    case 'settled':
+      return `settled: the guest is as asked for, nothing had to be changed (${licenseWords(license)})`;
+    case 'changed':
+      return `settled: the guest is as asked for (${licenseWords(license)})`;
+    case 'reboot-needed':
+      return rebootComes
+        ? 'the guest reboots now; vgpu-guest-resume.service goes on at the next boot'
+        : 'a reboot is needed: reboot when it suits you, vgpu-guest-resume.service goes on at the next boot';
+    case 'blocked':
+      return 'blocked: nothing further is changed until what stands above is done';
+    case 'unlicensed':
+      return 'everything is in place, and no license arrived before the deadline';
+    case 'failed':
+      return `failed in ${steps.find(step => step.outcome === 'failed')?.id}; it is safe to run it again`;
+  }
+}
+
+function licenseWords({ state, product, expiresAt }: Report['license']): string {
+  const words = [`license: ${state}`, product, expiresAt ? `until ${expiresAt}` : undefined];
+  return words.filter(Boolean).join(', ');
+}

@@ -1,0 +1,64 @@
+import { config, createLogger, format, type Logger, transports } from 'winston';
+
+export interface LogOptions {
+  /** The log file on this machine; undefined: none is written. */
+  readonly file: string | undefined;
+  /** How much of it the person at the terminal sees. */
+  readonly terminal: 'quiet' | 'normal' | 'verbose';
+  /** Turns an entry into the terminal's line. */
+  readonly line: (level: string, message: string) => string;
+}
+
+const FILE_LIMIT_BYTES = 5 * 1024 * 1024;
+const FILES_KEPT = 3;
+const TERMINAL_LEVEL = { quiet: 'error', normal: 'info', verbose: 'debug' } as const;
+
+export interface Log {
+  write(level: 'error' | 'warn' | 'info' | 'debug', message: string, details?: object): void;
+  /** Everything is in the file when this returns. */
+  close(): Promise<void>;
+}
+
+/** JSON lines in the file, plain lines on stderr. */
+export function openLog({ file, terminal, line }: LogOptions): Log {
+  const logger = createLogger({
+    levels: config.npm.levels,
+    transports: [
+      new transports.Console({
+        level: TERMINAL_LEVEL[terminal],
+        stderrLevels: Object.keys(config.npm.levels),
+        format: format.printf(({ level, message }) => line(level, String(message))),
+      }),
+    ],
+  });
+  const written = file === undefined ? undefined : addFile(logger, file);
+  return {
+    write: (level, message, details = {}) => void logger.log(level, message, details),
+    async close() {
+      logger.end();
+      await written;
+    },
+  };
+}
+
+/** Resolves when the file is complete on disk; a log that cannot be written must not stop the run. */
+function addFile(logger: Logger, filename: string): Promise<void> {
+  const file = new transports.File({
+    filename,
+    level: 'debug',
+    maxsize: FILE_LIMIT_BYTES,
+    maxFiles: FILES_KEPT,
+    tailable: true,
+    options: { flags: 'a', mode: 0o640 },
+    format: format.combine(format.timestamp(), format.json()),
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  file.once('finish', resolve);
+  file.once('error', error => {
+    logger.remove(file);
+    logger.warn(`${filename} cannot be written: ${error.message}`);
+    resolve();
+  });
+  logger.add(file);
+  return promise;
+}

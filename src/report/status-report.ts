@@ -1,0 +1,75 @@
+import type { Facts } from '../facts/facts.ts';
+import type { Gpu } from '../facts/gpus.ts';
+import type { Hardware } from '../guest/guest.ts';
+import type { License } from '../steps/await-license.ts';
+
+/** What the report needs to know. */
+export interface StatusFacts extends Pick<Facts, 'system' | 'gpus' | 'smi' | 'driver' | 'gridd'> {
+  readonly virtualization: string;
+  readonly hardware: Hardware;
+  readonly license: License;
+  readonly rebootNeeded: boolean;
+}
+
+/** `vgpu-guest/status/1` of the contract. */
+export interface StatusJson {
+  readonly schema: 'vgpu-guest/status/1';
+  readonly guest: { readonly distribution: string; readonly kernel: string; readonly virtualization: string };
+  readonly gpus: readonly {
+    readonly address: string;
+    readonly name?: string;
+    readonly mode: string;
+    readonly driver?: string;
+  }[];
+  readonly driver: { readonly installed?: string; readonly loaded?: string };
+  readonly gridd: { readonly unit: string; readonly active: string };
+  readonly license: License;
+  readonly rebootNeeded: boolean;
+}
+
+export function statusJson(facts: StatusFacts): StatusJson {
+  const { system, gpus, driver, gridd } = facts;
+  const installed = driver.installed ?? driver.onDisk;
+  return {
+    schema: 'vgpu-guest/status/1',
+    guest: { distribution: system.name, kernel: system.kernel, virtualization: facts.virtualization },
+    gpus: gpus.map(gpu => gpuJson(gpu, facts)),
+    driver: { ...(installed ? { installed } : {}), ...(driver.loaded ? { loaded: driver.loaded } : {}) },
+    gridd: { unit: gridd.unit.load, active: gridd.unit.active },
+    license: facts.license,
+    rebootNeeded: facts.rebootNeeded,
+  };
+}
+
+export function statusText({ guest, gpus, driver, gridd, license, rebootNeeded }: StatusJson): string {
+  const rows: readonly (readonly [string, string])[] = [
+    ['guest', `${guest.distribution}, kernel ${guest.kernel}, ${guest.virtualization}`],
+    ...(gpus.length === 0 ? [['GPU', 'none on the PCI bus'] as const] : []),
+    ...gpus.map(
+      ({ address, name, mode, driver: bound }) =>
+        ['GPU', [address, name, mode, `driver ${bound ?? 'none'}`].filter(Boolean).join(', ')] as const,
+    ),
+    ['driver', `${driver.installed ?? 'none'} installed, ${driver.loaded ?? 'none'} loaded`],
+    ['nvidia-gridd', `unit ${gridd.unit}, ${gridd.active}`],
+    [
+      'license',
+      [license.state, license.product, license.expiresAt && `until ${localTime(license.expiresAt)}`]
+        .filter(Boolean)
+        .join(', '),
+    ],
+    ['reboot', rebootNeeded ? 'needed' : 'not needed'],
+  ];
+  return rows.map(([label, value]) => `${label.padEnd(13)} ${value}`).join('\n');
+}
+
+function gpuJson(gpu: Gpu, { smi, hardware }: StatusFacts): StatusJson['gpus'][number] {
+  const answer = smi.answers ? smi.gpus.find(({ address }) => address === gpu.address) : undefined;
+  const name = answer?.name ?? hardware.displays.find(({ address }) => address === gpu.address)?.name;
+  const mode = answer?.mode === 'vgpu' || answer?.mode === 'pass-through' ? answer.mode : (gpu.mode ?? 'none');
+  return { address: gpu.address, ...(name ? { name } : {}), mode, ...(gpu.driver ? { driver: gpu.driver } : {}) };
+}
+
+/** A person reads times in the guest's own zone. */
+function localTime(rfc3339: string): string {
+  return new Date(rfc3339).toLocaleString('sv-SE', { timeZoneName: 'short' });
+}

@@ -1,0 +1,29 @@
+import { stripVTControlCharacters, styleText } from 'node:util';
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Colors for one stream: only on a terminal, and not where NO_COLOR or --no-color says otherwise. */
+export type Paint = (style: Style, text: string) => string;
+
+export function paintFor(stream: NodeJS.WriteStream, color: boolean): Paint {
+  return (style, text) => (color ? styleText(style, text, { stream }) : text);
+}
+
+/** Foreign text for a terminal: one line, no escape sequences, no control characters. */
+export function printable(text: string): string {
+  return stripVTControlCharacters(text)
+    .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
+    .replaceAll('\t', ' ');
+}
+
+/** 41250 → `41.3 s`, 125000 → `2 min 5 s`. */
+export function duration(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
+  return `${Math.floor(ms / 60_000)} min ${Math.floor((ms % 60_000) / 1_000)} s`;
+}
+
+/** Further lines of a text stand below its first one, two columns in. */
+export function indent(text: string, by = '  '): string {
+  return text.replaceAll('\n', `\n${by}`);
+}

@@ -1,0 +1,147 @@
+import type { Change } from '../change.ts';
+import type { StepOutcome, StepReport, Watcher } from '../engine/apply.ts';
+import type { Step } from '../steps/step.ts';
+import type { Log } from './log.ts';
+import { duration, indent, type Paint, printable } from './text.ts';
+
+/** Rows of a long child's output that stay in sight. */
+const CHILD_ROWS = 3;
+const REPAINT_MS = 200;
+/** Without a terminal a line a minute says that it still goes on. */
+const STILL_RUNNING_MS = 60_000;
+
+const LEVELS: Readonly<Record<StepOutcome, 'error' | 'warn' | 'info'>> = {
+  settled: 'info',
+  changed: 'info',
+  'reboot-needed': 'info',
+  'not-reached': 'info',
+  blocked: 'warn',
+  unlicensed: 'warn',
+  failed: 'error',
+};
+
+/** The rows at the bottom of a terminal that tell what is going on; a log line takes their place and they move below it. */
+export interface Foot {
+  show(rows: readonly string[]): void;
+  /** What must be written before a line, so that it does not land inside the rows. */
+  clear(): string;
+}
+
+export function terminalFoot(stream: NodeJS.WriteStream): Foot {
+  let shown = 0;
+  const clear = () => {
+    const up = shown > 1 ? `\u001b[${shown - 1}A` : '';
+    const sequence = shown > 0 ? `${up}\r\u001b[J` : '';
+    shown = 0;
+    return sequence;
+  };
+  return {
+    clear,
+    show(rows) {
+      const width = (stream.columns || 80) - 1;
+      const text = rows.map(row => row.slice(0, width)).join('\n');
+      stream.write(clear() + text);
+      shown = text === '' ? 0 : rows.length;
+    },
+  };
+}
+
+/** Tells a run to a person and to the log file. `foot` is there on a terminal only. */
+export function createWatcher(log: Log, foot: Foot | undefined, paint: Paint): Watcher & { close(): void } {
+  let now: { readonly label: string; readonly startedMs: number; doing: string; rows: readonly string[] } | undefined;
+  let lastWordMs = performance.now();
+
+  const tick = () => {
+    if (!now) return;
+    const elapsed = performance.now() - now.startedMs;
+    if (foot) {
+      foot.show([
+        `${now.label}  ${now.doing}  (${duration(elapsed)})`,
+        ...now.rows.map(row => paint('dim', `  ${row}`)),
+      ]);
+    } else if (performance.now() - lastWordMs > STILL_RUNNING_MS) {
+      say('info', `${now.label}  still running: ${now.doing}  (${duration(elapsed)})`);
+    }
+  };
+  const timer = setInterval(tick, foot ? REPAINT_MS : 5_000);
+  timer.unref();
+
+  const say = (level: 'error' | 'warn' | 'info', text: string, details: object = {}) => {
+    lastWordMs = performance.now();
+    log.write(level, text, details);
+    if (foot) tick();
+  };
+
+  return {
+    stepBegins(step: Step, index, total) {
+      now = { label: label(step.id, index, total), startedMs: performance.now(), doing: 'looking', rows: [] };
+    },
+    deedBegins(change: Change) {
+      if (now) now = { ...now, doing: describe(change), rows: [] };
+      log.write('debug', `${now?.label ?? ''}  ${describe(change)}: ${change.because}`);
+      if (foot) tick();
+    },
+    stepEnds(report: StepReport, index, total) {
+      now = undefined;
+      foot?.show([]);
+      const { id, outcome, because, remedy, durationMs } = report;
+      const word = paint(styleOf(outcome), outcome);
+      say(
+        LEVELS[outcome],
+        `${label(id, index, total)}  ${word}  ${indent(because, '      ')}  (${duration(durationMs)})`,
+        { step: id, outcome, durationMs },
+      );
+      if (remedy) say(LEVELS[outcome], `      → ${indent(remedy, '        ')}`, { step: id });
+    },
+    info: text => say('info', `      ${printable(text)}`),
+    warn: text => say('warn', `      ${printable(text)}`),
+    progress(line) {
+      const row = printable(line).trim();
+      if (row === '') return;
+      if (now) now = { ...now, rows: [...now.rows, row].slice(-CHILD_ROWS) };
+      log.write('debug', `      ${row}`);
+    },
+    close() {
+      clearInterval(timer);
+      foot?.show([]);
+    },
+  };
+}
+
+function label(id: string, index: number, total: number): string {
+  return `${String(index + 1).padStart(String(total).length)}/${total} ${id}`;
+}
+
+function styleOf(outcome: StepOutcome) {
+  if (outcome === 'failed') return 'red';
+  if (outcome === 'blocked' || outcome === 'unlicensed') return 'yellow';
+  return outcome === 'settled' || outcome === 'not-reached' ? 'dim' : 'green';
+}
+
+/** A deed in a few words. */
+export function describe(change: Change): string {
+  switch (change.kind) {
+    case 'write':
+      return `write ${change.path}`;
+    case 'copy-secret':
+      return `copy ${change.from} to ${change.path}`;
+    case 'move':
+      return `move ${change.path} to ${change.to}`;
+    case 'set-mode':
+      return `set the mode of ${change.path} to ${change.mode.toString(8).padStart(4, '0')}`;
+    case 'install-packages':
+      return `install ${change.packages.join(' ')}`;
+    case 'rebuild-initrd':
+      return `rebuild ${change.image} with ${change.builder}`;
+    case 'install-driver':
+      return `run ${change.argv.join(' ')}`;
+    case 'run':
+      return `run ${change.argv.join(' ')}`;
+    case 'service':
+      return `${change.action} ${change.unit}`;
+    case 'await-license':
+      return 'wait for the license';
+    case 'reboot':
+      return 'reboot';
+  }
+}

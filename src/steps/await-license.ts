@@ -1,0 +1,137 @@
+import { blocked, due, settled, type Verdict } from '../change.ts';
+import type { Config } from '../config/schema.ts';
+import type { SmiFact, SmiGpu, SmiLicense } from '../facts/smi.ts';
+import { asksForLicense, virtualization } from './configure-gridd.ts';
+import { restartGridd } from './restart-gridd.ts';
+import { defineStep } from './step.ts';
+
+/** The proof: nvidia-smi, and nothing else, says whether the guest is licensed. */
+export const awaitLicense = defineStep({
+  id: 'await-license',
+  title: 'Wait until the GPU is licensed',
+  reads: ['smi', 'gpus', 'gridd'],
+  judge(config, { smi, gpus, gridd }, ahead) {
+    const wait = (because: string) => due({ kind: 'await-license', timeoutMs: config.license.timeoutMs, because });
+    const asked = asksForLicense(config);
+    // a vGPU needs its license even where the cloud brings it
+    const needed = asked || virtualization({ smi, gpus }).mode === 'vgpu';
+    if (['leave-nouveau', 'install-driver'].some(id => ahead.has(id))) {
+      return needed ? wait('the driver is about to be installed') : settled('no license is asked for');
+    }
+    if (!smi.answers) return asked ? unanswered(smi, wait) : settled(`no license is asked for, and ${smi.problem}`);
+    if (smi.gpus.some(({ mode }) => mode === 'host-vgpu' || mode === 'host-vsga')) return ON_THE_HOST;
+    if (needed && ahead.has(restartGridd.id)) return wait('nvidia-gridd is about to be restarted');
+
+    const license = licenseOf(config, smi);
+    if (license.state === 'licensed') return settled(`the guest is licensed: ${describe(license)}`);
+    if (license.state === 'not-required') return settled(NOT_REQUIRED);
+    if (asked && smi.gpus.length === 0) {
+      return blocked(
+        'a license is asked for, and nvidia-smi sees no GPU',
+        'give the guest a vGPU, or look for NVRM in dmesg',
+      );
+    }
+    if (!smi.gpus.some(hasSection)) {
+      if (!gridd.binary) return dataCenterDriver(smi.driverVersion);
+      return wait('a license is asked for, and nvidia-smi shows no license section yet');
+    }
+    return wait(
+      `nvidia-smi says ${smi.gpus
+        .filter(hasSection)
+        .map(({ address, license: { raw } }) => `${raw || 'nothing'} (${address})`)
+        .join(', ')}`,
+    );
+  },
+});
+
+/** The license as the report and `status` show it; the GPU that stands worst decides. */
+export interface License {
+  readonly state: SmiLicense['state'];
+  readonly product?: string;
+  /** RFC 3339 UTC. */
+  readonly expiresAt?: string;
+}
+
+/** How the guest is licensed, seen through what is asked for: without asking, pass-through needs no license. */
+export function licenseOf(config: Config, smi: SmiFact): License {
+  if (!smi.answers) return { state: 'unknown' };
+  const licenses = smi.gpus.filter(hasSection).map(gpu => ({ ...gpu.license, state: stateOf(config, gpu) }));
+  const [worst] = licenses.toSorted((one, other) => rank(one) - rank(other) || byExpiry(one, other));
+  if (!worst) return { state: asksForLicense(config) ? 'unlicensed' : 'not-required' };
+  if (worst.state === 'not-required' && asksForLicense(config)) return { state: 'unlicensed' };
+  return {
+    state: worst.state,
+    ...(worst.product === undefined ? {} : { product: worst.product }),
+    ...(worst.expiresAt === undefined ? {} : { expiresAt: worst.expiresAt }),
+  };
+}
+
+/** `NVIDIA RTX Virtual Workstation until 2026-07-07T16:01:44Z` */
+export function describe({ product, expiresAt }: License): string {
+  return `${product ?? 'a product without a name'}${expiresAt === undefined ? '' : ` until ${expiresAt}`}`;
+}
+
+const NOT_REQUIRED = 'no license is asked for, and the GPU needs none (pass-through, or a driver without licensing)';
+
+const ON_THE_HOST: Verdict = blocked(
+  'nvidia-smi says that this is the host of vGPUs, and not a guest',
+  'run vgpu-guest inside the virtual machine',
+);
+
+/** From the worst to the best. */
+const STATES: readonly SmiLicense['state'][] = [
+  'restricted',
+  'unlicensed',
+  'unknown',
+  'grace',
+  'licensed',
+  'not-required',
+];
+
+type Licensable = SmiGpu & { readonly license: SmiLicense };
+
+function hasSection(gpu: SmiGpu): gpu is Licensable {
+  return gpu.license !== undefined;
+}
+
+function stateOf(config: Config, { mode, license }: Licensable): SmiLicense['state'] {
+  const { feature } = config.license;
+  if (mode !== 'pass-through' && mode !== 'none') return license.state;
+  // FeatureType 0 on pass-through prints this, and it is no license for anything but published applications
+  const applications = license.state === 'licensed' && /Virtual Applications/.test(license.product ?? '');
+  if (applications && (feature === 'vws' || feature === 'compute')) return 'unlicensed';
+  return license.state === 'licensed' || asksForLicense(config) ? license.state : 'not-required';
+}
+
+function rank({ state }: SmiLicense): number {
+  return STATES.indexOf(state);
+}
+
+/** The one that ends first decides; RFC 3339 of one zone sorts by its letters. */
+function byExpiry(one: SmiLicense, other: SmiLicense): number {
+  return (one.expiresAt ?? '~') < (other.expiresAt ?? '~') ? -1 : 1;
+}
+
+function unanswered(
+  { problem, code }: Extract<SmiFact, { answers: false }>,
+  wait: (because: string) => Verdict,
+): Verdict {
+  if (code === TIMED_OUT) return wait(problem);
+  return blocked(
+    `a license is asked for, and ${problem}`,
+    code === ABSENT
+      ? 'set driver.package in /etc/vgpu-guest/config.yaml to the -grid.run of the vGPU release that the host runs'
+      : 'reboot the guest if the driver was just installed or upgraded; else look for NVRM in dmesg',
+  );
+}
+
+/** Exit codes of a look; see `Outcome`. */
+const TIMED_OUT = 124;
+const ABSENT = 127;
+
+function dataCenterDriver(version: string): Verdict {
+  return blocked(
+    `a license is asked for, and the driver ${version} is a data-center driver without licensing`,
+    'set driver.package in /etc/vgpu-guest/config.yaml to the guest driver of the vGPU release (the -grid.run), or take license.token or license.server away',
+  );
+}

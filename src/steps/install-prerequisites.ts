@@ -1,0 +1,48 @@
+import { blocked, due, settled } from '../change.ts';
+import type { Facts } from '../facts/facts.ts';
+import { hostPackage, notAGuest, notChangeable } from './gates.ts';
+import { defineStep } from './step.ts';
+
+/** What the driver's modules are built with. Here, before anything is changed, a machine is refused that is none for this program. */
+export const installPrerequisites = defineStep({
+  id: 'install-prerequisites',
+  title: 'Install what the driver is built with',
+  reads: ['system', 'gpus', 'smi', 'driverPackage', 'driver', 'prerequisites'],
+  judge(config, facts) {
+    const refusal = notAGuest(facts) ?? hostPackage(facts);
+    if (refusal) return refusal;
+    const { system, driverPackage, driver, prerequisites } = facts;
+    if (driverPackage.is === 'not-asked-for') {
+      const present = presentVersion(facts);
+      if (present) return settled(`driver ${present} is there and no other is asked for, so nothing has to be built`);
+      if (!driver.dkms?.length) return noDriver;
+    }
+    const locked = notChangeable(facts);
+    if (locked) return locked;
+
+    const { manager, missing } = prerequisites;
+    if (missing.length === 0) return settled(`all that a driver for ${system.kernel} is built with is there`);
+    const names = missing.map(({ name }) => name).join(', ');
+    if (!config.driver.dkms && isLoaded(facts)) return settled('the driver is built and DKMS is not asked for');
+    if (manager) {
+      const packages = missing.map(({ ask }) => ask);
+      return due({ kind: 'install-packages', packages, because: `not installed: ${names}` });
+    }
+    return blocked(`not installed: ${names}, and there is no package manager`, `install them by hand: ${names}`);
+  },
+});
+
+const noDriver = blocked(
+  'no NVIDIA driver is installed, and no driver package is given',
+  'set driver.package to the -grid.run package on this guest, or give --driver PATH',
+);
+
+/** A driver that the running kernel has or can load. */
+function presentVersion({ driver, smi }: Pick<Facts, 'driver' | 'smi'>): string | undefined {
+  return driver.loaded ?? driver.onDisk ?? (smi.answers ? smi.driverVersion : undefined);
+}
+
+function isLoaded({ driverPackage, driver }: Pick<Facts, 'driverPackage' | 'driver'>): boolean {
+  if (driverPackage.is !== 'present') return false;
+  return [driver.installed, driver.onDisk, driver.loaded].every(version => version === driverPackage.version);
+}

@@ -1,0 +1,98 @@
+import { blocked, type Change, due, settled } from '../change.ts';
+import type { Config } from '../config/schema.ts';
+import type { Facts } from '../facts/facts.ts';
+import { GRIDD_BINARY, GRIDD_UNIT, isRunning } from '../facts/gridd.ts';
+import { asksForLicense, configureGridd, virtualization } from './configure-gridd.ts';
+import { placeToken } from './place-token.ts';
+import { defineStep } from './step.ts';
+
+/** Lets the daemon run with what lies on disk now: it reads its files when it starts, and never starts again by itself. */
+export const restartGridd = defineStep({
+  id: 'restart-gridd',
+  title: 'Let nvidia-gridd read its configuration',
+  reads: ['gridd', 'token', 'driver', 'smi', 'gpus', 'system'],
+  judge(config, facts, ahead) {
+    const { unit } = facts.gridd;
+    const asked = asksForLicense(config);
+    // a vGPU needs its license even where the cloud brings it
+    const needed = asked || virtualization(facts).mode === 'vgpu';
+    if (ahead.has('install-driver')) {
+      return needed
+        ? due(restart('the driver, which brings nvidia-gridd, is about to be installed or loaded'))
+        : settled(NOT_NEEDED);
+    }
+    if (unit.load === 'masked' && needed) {
+      return blocked(`${GRIDD_UNIT} is masked, so that it cannot start`, `systemctl unmask ${GRIDD_UNIT}`);
+    }
+    if (unit.load !== 'loaded' || !facts.gridd.binary) return asked ? absent(facts) : settled(NOT_NEEDED);
+
+    const because = staleness(config, facts, ahead);
+    if (!isRunning(unit) && !needed) return settled(NOT_NEEDED);
+    const changes: readonly Change[] = [
+      ...(needed && unit.enabled === 'disabled' ? [enable] : []),
+      ...(because === undefined ? [] : [restart(because)]),
+    ];
+    const [first, ...rest] = changes;
+    return first ? due(first, ...rest) : settled('nvidia-gridd runs with the present configuration');
+  },
+});
+
+const NOT_NEEDED = 'no license is asked for, so nvidia-gridd need not run';
+
+type Reads = Pick<Facts, 'gridd' | 'token' | 'driver' | 'system'>;
+
+function restart(because: string): Change {
+  return { kind: 'service', unit: GRIDD_UNIT, action: 'restart', because };
+}
+
+const enable: Change = {
+  kind: 'service',
+  unit: GRIDD_UNIT,
+  action: 'enable',
+  because: 'nvidia-gridd does not start at boot',
+};
+
+/** Why there is no daemon to restart, as far as it can be seen. */
+function absent({ gridd, driver }: Reads) {
+  const version = driver.onDisk ?? driver.installed ?? driver.loaded;
+  if (gridd.unit.load === 'unknown') {
+    return blocked(
+      'systemd does not answer, so nvidia-gridd cannot be started',
+      'run it on a guest that systemd has booted',
+    );
+  }
+  if (version === undefined) {
+    return blocked(
+      'a license is asked for, and no NVIDIA driver is installed',
+      'set driver.package in /etc/vgpu-guest/config.yaml to the -grid.run of the vGPU release that the host runs',
+    );
+  }
+  const lacking = gridd.binary ? `no ${GRIDD_UNIT} that systemd can load (${gridd.unit.load})` : `no ${GRIDD_BINARY}`;
+  return blocked(
+    `the driver ${version} brings ${lacking}: a license is asked for, and nothing can get it`,
+    `install the guest driver of the vGPU release (the -grid.run, in driver.package) without --utility-prefix; a data-center driver has no ${GRIDD_UNIT}`,
+  );
+}
+
+/** Why the running daemon does not know what lies on disk; undefined when it does. */
+function staleness(config: Config, { gridd, token, system }: Reads, ahead: ReadonlySet<string>): string | undefined {
+  const { unit, conf, binaryChangedUs } = gridd;
+  if (!isRunning(unit)) {
+    const failed = unit.active === 'failed' || (unit.exitCode ?? 0) !== 0;
+    return `nvidia-gridd does not run${failed ? ` (its last run ended with exit code ${unit.exitCode}, ${unit.result})` : ''}`;
+  }
+  if (ahead.has(configureGridd.id)) return 'gridd.conf is about to change';
+  if (ahead.has(placeToken.id)) return 'the token is about to change';
+  const { startedUs } = unit;
+  if (startedUs === undefined) return undefined;
+  if (startedUs > system.nowUs)
+    return 'nvidia-gridd was started in the future of the clock, so that no file can be compared with it';
+  // what comes from the future cannot be compared either, and a restart would not change that
+  const isNewer = (changedUs: number | undefined) =>
+    changedUs !== undefined && changedUs > startedUs && changedUs <= system.nowUs;
+  if (isNewer(binaryChangedUs)) return 'the program nvidia-gridd is newer than the running daemon';
+  if (isNewer(conf?.changedUs)) return 'gridd.conf is newer than the running daemon';
+  const entry =
+    config.license.token === undefined ? undefined : token.directory.find(({ changedUs }) => isNewer(changedUs));
+  return entry && `${entry.name} in the token directory is newer than the running daemon`;
+}

@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+
+const SRC = resolve(import.meta.dirname, '../src');
+/** Floors count from the ground; a file imports from its own room and from lower floors only. */
+const FLOORS: Readonly<Record<string, number>> = {
+  '': 1, // change.ts, errors.ts; main.ts stands on the roof
+  formats: 1,
+  guest: 2,
+  config: 3,
+  facts: 3,
+  steps: 4,
+  engine: 5,
+  report: 6,
+  cli: 7,
+};
+const ROOF = 8;
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(file => /(?<!\.d)\.ts$/.test(file));
+const roomOf = (file: string) => (dirname(file) === '.' ? '' : dirname(file));
+const floorOf = (file: string) => (file === 'main.ts' ? ROOF : (FLOORS[roomOf(file)] ?? Number.NaN));
+const importsOf = (file: string) =>
+  [...readFileSync(join(SRC, file), 'utf8').matchAll(/(?:from|import\()\s*'([^']+)'/g)].map(([, name]) => name ?? '');
+const inner = (file: string) =>
+  importsOf(file)
+    .filter(name => name.startsWith('.') && name.endsWith('.ts'))
+    .map(name => relative(SRC, resolve(SRC, dirname(file), name)));
+
+test.each(files)('%s imports from its own room and from lower floors only', file => {
+  const allowed = (target: string) =>
+    roomOf(target) === roomOf(file) || floorOf(target) < floorOf(file) || isSharedWord(target, file);
+  expect(inner(file).filter(target => !allowed(target))).toEqual([]);
+});
+
+/** formats and the shared words lie on one floor, as do facts and the config that they look for. */
+function isSharedWord(target: string, file: string): boolean {
+  return (
+    (roomOf(file) === 'formats' && roomOf(target) === '') || (roomOf(file) === 'facts' && roomOf(target) === 'config')
+  );
+}
+
+test.each(files.filter(file => !['guest', 'report'].includes(roomOf(file)) && file !== 'main.ts'))(
+  '%s leaves the operating system to the room guest',
+  file => {
+    const system = importsOf(file).filter(name =>
+      /^node:(fs|child_process|os|net|http|process)|^execa$|^systeminformation$/.test(name),
+    );
+    expect(system).toEqual([]);
+  },
+);
+
+test('winston is imported in one file', () => {
+  expect(files.filter(file => importsOf(file).includes('winston'))).toEqual(['report/log.ts']);
+});

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { access, mkdir, mkdtemp, rename, rm, statfs } from 'node:fs/promises';
+import { arch } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { execa } from 'execa';
+import { NotRun } from './not-run.ts';
+
+/** What a Debian root is made of; its hash is the image's name in the cache. */
+export interface ImageList {
+  readonly suite: string;
+  readonly packages: readonly string[];
+}
+
+/** Where images and running guests live: VGPU_GUEST_TEST_CACHE, else a folder of the user's or the system's cache. */
+export const CACHE =
+  process.env.VGPU_GUEST_TEST_CACHE ?? join(process.env.XDG_CACHE_HOME ?? '/var/cache', 'vgpu-guest-test');
+export const DEBIAN_ARCHITECTURE = arch() === 'arm64' ? 'arm64' : 'amd64';
+
+const MIRROR = process.env.VGPU_GUEST_TEST_MIRROR ?? 'http://deb.debian.org/debian';
+const ROOM_BYTES = 6 * 1024 ** 3;
+const BUILD_LIMIT_MS = 15 * 60_000;
+// what fills a root and no test reads, and fsyncs that a throw-away root does not need
+const LEAN = [
+  '--aptopt=Apt::Install-Recommends "false"',
+  '--dpkgopt=force-unsafe-io',
+  '--dpkgopt=path-exclude=/usr/share/man/*',
+  '--dpkgopt=path-exclude=/usr/share/doc/*',
+  '--dpkgopt=path-exclude=/usr/share/locale/*',
+];
+
+/** Says what this machine lacks for guests of its own, before anything is built. */
+export async function requireMachine(programs: readonly string[]): Promise<void> {
+  if (process.getuid?.() !== 0) throw new NotRun('guests in containers are built and booted by root: run it as root');
+  for (const program of programs) {
+    if (!(await isOnPath(program))) {
+      throw new NotRun(`${program} is not installed: apt-get install mmdebstrap systemd-container (and a Debian or Ubuntu machine)`);
+    }
+  }
+  await mkdir(CACHE, { recursive: true });
+  const { bavail, bsize } = await statfs(CACHE);
+  if (bavail * bsize < ROOM_BYTES) {
+    throw new NotRun(`${CACHE} has less than 6 GiB free: make room or set VGPU_GUEST_TEST_CACHE`);
+  }
+}
+
+/** The root of an image, from the cache or built now; nobody writes into it. */
+export async function openImage(list: ImageList, log: (line: string) => void, signal: AbortSignal): Promise<string> {
+  const root = join(CACHE, `image-${hashOf(list, await dateOfMirror(list.suite, signal))}`);
+  if (await exists(root)) return root;
+
+  const draft = await mkdtemp(join(CACHE, 'draft-'));
+  const startedMs = performance.now();
+  try {
+    const include = `--include=${list.packages.join(',')}`;
+    const source = `deb ${MIRROR} ${list.suite} main`;
+    const build = ['--variant=minbase', '--mode=root', '--format=directory', include, ...LEAN, list.suite];
+    await execa('mmdebstrap', [...build, join(draft, 'root'), source], {
+      stdin: 'ignore',
+      timeout: BUILD_LIMIT_MS,
+      cancelSignal: signal,
+    });
+    // another run may have been faster
+    await rename(join(draft, 'root'), root).catch(async error => {
+      if (!(await exists(root))) throw error;
+    });
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+  log(`built an image of Debian ${list.suite} in ${Math.round((performance.now() - startedMs) / 1000)} s: ${root}`);
+  return root;
+}
+
+/** A point release takes packages of the older one from the mirror, so that an old image could not install its kernel's headers. */
+async function dateOfMirror(suite: string, signal: AbortSignal): Promise<string> {
+  const url = `${MIRROR}/dists/${suite}/InRelease`;
+  const within = AbortSignal.any([signal, AbortSignal.timeout(20_000)]);
+  try {
+    const answer = await fetch(url, { signal: within });
+    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+    const [, date] = /^Date: (.+)$/m.exec(await answer.text()) ?? [];
+    if (!date) throw new Error('no date in it');
+    return date;
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new NotRun(`the package mirror does not answer: ${url} (VGPU_GUEST_TEST_MIRROR names another one)`, { cause });
+  }
+}
+
+function hashOf(list: ImageList, mirrorDate: string): string {
+  const recipe = JSON.stringify([MIRROR, mirrorDate, DEBIAN_ARCHITECTURE, LEAN, list]);
+  return createHash('sha256').update(recipe).digest('hex').slice(0, 12);
+}
+
+async function isOnPath(program: string): Promise<boolean> {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return (await Promise.all(folders.map(folder => exists(join(folder, program))))).includes(true);
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

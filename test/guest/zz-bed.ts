@@ -1,0 +1,18 @@
+import { createContainer } from './container.ts';
+import { HARDWARE_MOUNT, plugIn, powerOn, kernelOf } from './hardware.ts';
+import { openImage, requireMachine, DEBIAN_ARCHITECTURE } from './image.ts';
+const stop = new AbortController();
+process.once('SIGINT', () => stop.abort(new Error('stopped')));
+const log = (l: string) => console.log(l);
+await requireMachine(['mmdebstrap', 'systemd-nspawn']);
+const image = await openImage({ suite: 'bookworm', packages: ['systemd','systemd-sysv','udev','kmod','dbus','zstd',`linux-image-${DEBIAN_ARCHITECTURE}`,'initramfs-tools'] }, log, stop.signal);
+await using g = await createContainer({ name: 'bed', image, seenAs: HARDWARE_MOUNT, binds: [], powerOn, log, signal: stop.signal });
+await plugIn(g.root);
+await g.start();
+await g.succeed(['systemctl', 'is-system-running', '--wait']);
+console.log(await g.succeed(['cat', '/proc/sys/kernel/osrelease', '/proc/sys/kernel/random/boot_id']));
+console.log(await g.succeed(['ls', '-l', '/sys/bus/pci/devices/0000:06:00.0', '/sys/module']));
+await g.reboot();
+console.log(await g.succeed(['cat', '/proc/sys/kernel/osrelease', '/proc/sys/kernel/random/boot_id']), await kernelOf(g.root));
+await g.keepEvidence('/tmp/bed', ['/etc/os-release']);
+if (process.argv[2]) await g.execute(['sleep', '100'], { deadlineMs: 200_000 });

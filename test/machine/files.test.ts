@@ -1,0 +1,166 @@
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { openGuest } from '../../src/guest/open-guest.ts';
+import { temporaryFolder, writeFiles } from '../helpers/temporary.ts';
+
+function guestWith(files: Readonly<Record<string, string>> = {}) {
+  const root = temporaryFolder();
+  writeFiles(root, files);
+  return { root, guest: openGuest({ root }) };
+}
+
+describe('eyes', () => {
+  test('what is not there is a value, not an error', async () => {
+    const { guest } = guestWith({ 'etc/file': '' });
+    expect(await guest.readText('/etc/none')).toBeUndefined();
+    expect(await guest.readText('/etc/file/below')).toBeUndefined();
+    expect(await guest.readStart('/none', 10)).toBeUndefined();
+    expect(await guest.digest('/none', 'sha256')).toBeUndefined();
+    expect(await guest.list('/none')).toEqual([]);
+    expect(await guest.stat('/none')).toBeUndefined();
+    expect(await guest.readLink('/etc/file')).toBeUndefined();
+    expect(await guest.realPath('/none')).toBeUndefined();
+    expect(await guest.freeBytes('/none')).toBeUndefined();
+  });
+
+  test('an absolute link leads to a file of the guest, never out of it', async () => {
+    const { root, guest } = guestWith({ 'etc/hostname': 'guest\n' });
+    symlinkSync('/etc', join(root, 'configuration'));
+    symlinkSync('../../../../../../etc/hostname', join(root, 'name'));
+    expect(await guest.readText('/configuration/hostname')).toBe('guest\n');
+    expect(await guest.readText('/name')).toBe('guest\n');
+    expect(await guest.realPath('/configuration/hostname')).toBe('/etc/hostname');
+    expect(await guest.readLink('/configuration')).toBe('/etc');
+  });
+
+  test('links that go round end in a named error', async () => {
+    const { root, guest } = guestWith();
+    symlinkSync('/b', join(root, 'a'));
+    symlinkSync('/a', join(root, 'b'));
+    await expect(guest.readText('/a')).rejects.toThrow('/a: too many levels of symbolic links');
+  });
+
+  test('a text that is larger than any such file is refused by name', async () => {
+    const { guest } = guestWith({ 'etc/big': 'x'.repeat(11) });
+    await expect(guest.readText('/etc/big', 10)).rejects.toThrow('/etc/big is larger than 10 bytes');
+    expect(await guest.readStart('/etc/big', 10)).toBe('x'.repeat(10));
+  });
+
+  test('a digest can leave out the start of a file', async () => {
+    const { guest } = guestWith({ 'opt/package': 'header\nabc' });
+    expect(await guest.digest('/opt/package', 'md5', 7)).toBe('900150983cd24fb0d6963f7d28e17f72'); // RFC 1321, appendix A.5
+  });
+});
+
+describe('hands', () => {
+  test('a new file is 0644 and its folders are made', async () => {
+    const { root, guest } = guestWith();
+    await guest.writeText('/etc/nvidia/gridd.conf', 'FeatureType=1\n');
+    expect(readFileSync(join(root, 'etc/nvidia/gridd.conf'), 'utf8')).toBe('FeatureType=1\n');
+    expect(statSync(join(root, 'etc/nvidia/gridd.conf')).mode & 0o777).toBe(0o644);
+  });
+
+  test('a file that is replaced keeps its mode, and nothing lies beside it', async () => {
+    const { root, guest } = guestWith({ 'etc/file': 'old' });
+    chmodSync(join(root, 'etc/file'), 0o640);
+    await guest.writeText('/etc/file', 'new');
+    expect(statSync(join(root, 'etc/file')).mode & 0o777).toBe(0o640);
+    expect(readdirSync(join(root, 'etc'))).toEqual(['file']);
+  });
+
+  test('what a cut run left beside a file does not stop the next one', async () => {
+    const { root, guest } = guestWith({ 'etc/file': 'old', 'etc/.file.vgpu-guest': 'half' });
+    await guest.writeText('/etc/file', 'new');
+    expect(readdirSync(join(root, 'etc'))).toEqual(['file']);
+    expect(readFileSync(join(root, 'etc/file'), 'utf8')).toBe('new');
+  });
+
+  test("an administrator's link stays a link, and its file is written", async () => {
+    const { root, guest } = guestWith({ 'srv/xorg.conf': 'old' });
+    mkdirSync(join(root, 'etc'));
+    symlinkSync('/srv/xorg.conf', join(root, 'etc/xorg.conf'));
+    await guest.writeText('/etc/xorg.conf', 'new');
+    expect(lstatSync(join(root, 'etc/xorg.conf')).isSymbolicLink()).toBe(true);
+    expect(readFileSync(join(root, 'srv/xorg.conf'), 'utf8')).toBe('new');
+  });
+
+  test('nothing is written into a folder that others can write', async () => {
+    const { root, guest } = guestWith({ 'etc/open/file': 'old' });
+    chmodSync(join(root, 'etc/open'), 0o777);
+    await expect(guest.writeText('/etc/open/file', 'new')).rejects.toThrow('others can write in its folder /etc/open');
+    expect(readFileSync(join(root, 'etc/open/file'), 'utf8')).toBe('old');
+  });
+
+  test('a folder that is there keeps its mode; a new one gets its own', async () => {
+    const { root, guest } = guestWith();
+    mkdirSync(join(root, 'there'), { mode: 0o750 });
+    await guest.makeDirectory('/there', 0o700);
+    await guest.makeDirectory('/var/lib/new', 0o700);
+    expect(statSync(join(root, 'there')).mode & 0o777).toBe(0o750);
+    expect(statSync(join(root, 'var/lib/new')).mode & 0o777).toBe(0o700);
+  });
+
+  test('a kept copy has the same bytes, also after the first name got new ones', async () => {
+    const { root, guest } = guestWith({ 'boot/initrd': 'old', 'boot/.new': 'new' });
+    await guest.keepCopy('/boot/initrd', '/boot/initrd.kept');
+    await guest.rename('/boot/.new', '/boot/initrd');
+    expect(readFileSync(join(root, 'boot/initrd.kept'), 'utf8')).toBe('old');
+    expect(readFileSync(join(root, 'boot/initrd'), 'utf8')).toBe('new');
+  });
+
+  test('removing what is not there is no error', async () => {
+    const { guest } = guestWith();
+    await guest.remove('/etc/none');
+  });
+});
+
+test('hands on / are refused to anybody but root', () => {
+  if (process.geteuid?.() === 0) return;
+  expect(() => openGuest({ root: '/' })).toThrow('only root can change this guest');
+});
+
+test('a root that is not there is wrong usage', () => {
+  expect(() => openGuest({ root: '/none/such' })).toThrow('--root /none/such: there is no such folder');
+});
+
+test('one run at a time: a held lock is refused, a freed one is given', async () => {
+  const { guest } = guestWith();
+  const release = await guest.lock();
+  await expect(guest.lock()).rejects.toMatchObject({
+    fault: 'busy',
+    message: expect.stringContaining(`process ${process.pid}`),
+  });
+  await release();
+  const again = await guest.lock();
+  await again();
+});
+
+test.each([
+  ['a process that is gone', JSON.stringify({ pid: 2 ** 22 + 1, startedTicks: '1', token: 'x' })],
+  ['another process that got its number', JSON.stringify({ pid: process.pid, startedTicks: '1', token: 'x' })],
+  ['a run that was cut while it wrote', '{"pid":'],
+])('the lock of %s is taken over', async (_, text) => {
+  const { root, guest } = guestWith({ 'run/vgpu-guest/lock': text });
+  const release = await guest.lock();
+  expect(JSON.parse(readFileSync(join(root, 'run/vgpu-guest/lock'), 'utf8')).pid).toBe(process.pid);
+  await release();
+  expect(readdirSync(join(root, 'run/vgpu-guest'))).toEqual([]);
+});
+
+test('files that are written are complete or not there: the old text stays when the new one cannot be written', async () => {
+  const { root, guest } = guestWith({ 'etc/file': 'old' });
+  mkdirSync(join(root, 'etc/.file.vgpu-guest'));
+  writeFileSync(join(root, 'etc/.file.vgpu-guest/in-the-way'), '');
+  await expect(guest.writeText('/etc/file', 'new')).rejects.toThrow('/etc/file cannot be written');
+  expect(readFileSync(join(root, 'etc/file'), 'utf8')).toBe('old');
+});

@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import { openGuest } from '../../src/guest/open-guest.ts';
+import { temporaryFolder, writeProgram } from '../helpers/temporary.ts';
+
+function guestWith(name: string, script: string, env: NodeJS.ProcessEnv = {}, stop?: AbortSignal) {
+  const root = temporaryFolder();
+  writeProgram(root, name, script);
+  return { root, guest: openGuest({ root, env, ...(stop ? { stop } : {}) }) };
+}
+
+test('only programs of the guest are found, and an absent one is code 127', async () => {
+  const { guest } = guestWith('there', 'echo yes');
+  expect(await guest.query(['there'])).toEqual({ code: 0, stdout: 'yes', stderr: '' });
+  expect((await guest.query(['systemctl', '--version'])).code).toBe(127);
+  expect((await guest.run(['systemctl', '--version'])).code).toBe(127);
+});
+
+test('children see the guest, the C locale and proxies, and nothing else of the caller', async () => {
+  const caller = { SECRET: 'x', https_proxy: 'http://proxy:3128', LC_ALL: 'de_DE.UTF-8', PATH: '/somewhere' };
+  const { root, guest } = guestWith('show', 'env | grep -v "^PWD=\\|^_=\\|^PATH=" | sort', caller);
+  expect((await guest.query(['show'])).stdout.split('\n')).toEqual(
+    [`GUEST_ROOT=${root}`, 'HOME=/root', 'LANG=C', 'LC_ALL=C', 'TERM=dumb', 'https_proxy=http://proxy:3128'].sort(),
+  );
+});
+
+test('a look that hangs ends at its deadline as code 124, with everything that it started', async () => {
+  const { guest } = guestWith('hang', 'sleep 60 & wait');
+  expect((await guest.query(['hang'], 200)).code).toBe(124);
+});
+
+test('a program never gets an answer from standard input', async () => {
+  const { guest } = guestWith('ask', 'read -r answer || echo "no input"');
+  expect((await guest.query(['ask'])).stdout).toBe('no input');
+});
+
+test('a deed tells each line of both streams as it comes, and keeps the last ones for its error', async () => {
+  const { guest } = guestWith(
+    'work',
+    'i=0; while [ $i -lt 1000 ]; do echo "line $i"; i=$((i+1)); done; echo "no space" >&2; exit 3',
+  );
+  const lines: string[] = [];
+  const outcome = await guest.run(['work'], { onLine: line => lines.push(line) });
+  expect(outcome.code).toBe(3);
+  expect(outcome.stderr).toBe('no space');
+  expect(outcome.stdout.split('\n').at(-1)).toBe('line 999');
+  expect(outcome.stdout.split('\n')).toHaveLength(400);
+  expect(lines).toHaveLength(1001);
+});
+
+test('an argument is one argument, whatever is in it', async () => {
+  const { guest } = guestWith('show', 'for a in "$@"; do echo "<$a>"; done');
+  expect((await guest.query(['show', 'a b', '$(id)', '; rm -rf x', '*'])).stdout).toBe(
+    '<a b>\n<$(id)>\n<; rm -rf x>\n<*>',
+  );
+});
+
+test('a follower gives lines until it is told to stop, and then leaves at once', async () => {
+  const { guest } = guestWith('journal', 'echo one; echo two; exec sleep 60');
+  const done = new AbortController();
+  const seen: string[] = [];
+  for await (const line of guest.follow(['journal'], done.signal)) {
+    seen.push(line);
+    if (seen.length === 2) done.abort();
+  }
+  expect(seen).toEqual(['one', 'two']);
+});
+
+test('a stop of the run ends its programs', async () => {
+  const stop = new AbortController();
+  const { guest } = guestWith('work', 'echo started; sleep 60 & wait', {}, stop.signal);
+  const outcome = await guest.run(['work'], { onLine: () => stop.abort() });
+  expect(outcome.code).toBe(143);
+});

@@ -1,0 +1,68 @@
+# shellcheck shell=sh
+# What the kernel shows once the module nvidia is in memory; sourced, by modprobe's stand-in and by the installer's.
+
+# load_nvidia ROOT VERSION KIND: KIND is proprietary or open; fails with ENODEV's number when no GPU takes the module
+load_nvidia() {
+  _taken=
+  for _gpu in "$1"/sys/bus/pci/devices/*; do
+    is_nvidia_gpu "$_gpu" || continue
+    _driver=$(readlink "$_gpu/driver") || _driver=
+    case ${_driver##*/} in
+      '' | nvidia) _taken="$_taken $_gpu" ;;
+    esac
+  done
+  [ -n "$_taken" ] || return 19
+  mkdir -p "$1/sys/module/nvidia" "$1/proc/driver/nvidia/gpus" || return 1
+  echo "$2" >"$1/sys/module/nvidia/version"
+  echo 0 >"$1/sys/module/nvidia/refcnt"
+  {
+    case $3 in
+      # both shapes as the drivers print them
+      open) echo "NVRM version: NVIDIA UNIX Open Kernel Module for $(machine)  $2  Release Build  (root@guest)  " ;;
+      *) echo "NVRM version: NVIDIA UNIX $(machine) Kernel Module  $2  Thu Nov  5 17:21:34 UTC 2026" ;;
+    esac
+    echo 'GCC version:  gcc version 12.2.0 (GCC) '
+  } >"$1/proc/driver/nvidia/version"
+  for _gpu in $_taken; do
+    [ -L "$_gpu/driver" ] || ln -s ../../../../bus/pci/drivers/nvidia "$_gpu/driver"
+    mkdir -p "$1/proc/driver/nvidia/gpus/${_gpu##*/}"
+    printf 'Model: \t\t %s\nBus Type: \t PCIe\nBus Location: \t %s\nDevice Minor: \t 0\nGPU Excluded:\t No\n' \
+      "$(gpu_name "$1" "$_gpu")" "${_gpu##*/}" >"$1/proc/driver/nvidia/gpus/${_gpu##*/}/information"
+  done
+}
+
+# unload_nvidia ROOT
+unload_nvidia() {
+  for _gpu in "$1"/sys/bus/pci/devices/*; do
+    _driver=$(readlink "$_gpu/driver") || continue
+    case $_driver in */nvidia) rm "$_gpu/driver" ;; esac
+  done
+  rm -rf "$1"/sys/module/nvidia/* "$1"/proc/driver/nvidia/*
+  # a bound folder of a container stays, an own one goes
+  rmdir "$1/sys/module/nvidia" "$1/proc/driver/nvidia" 2>/dev/null || :
+}
+
+is_nvidia_gpu() {
+  [ "$(cat "$1/vendor" 2>/dev/null)" = 0x10de ] || return 1
+  case $(cat "$1/class" 2>/dev/null) in 0x0300* | 0x0302*) return 0 ;; esac
+  return 1
+}
+
+# A vGPU carries a vendor-specific capability (id 09, next, length) with the letters VF.
+is_vgpu() {
+  od -An -v -tx1 "$1/config" 2>/dev/null | tr -d '\n' | grep -q ' 09 .. .. 56 46'
+}
+
+gpu_name() {
+  if [ -f "$1/var/lib/stubs/gpu-name" ]; then
+    cat "$1/var/lib/stubs/gpu-name"
+  elif is_vgpu "$2"; then
+    echo 'NVIDIA A10-4Q'
+  else
+    echo 'NVIDIA A10'
+  fi
+}
+
+machine() {
+  if [ -n "${GUEST_ROOT-}" ]; then cat "$GUEST_ROOT/var/lib/stubs/machine"; else uname -m; fi
+}

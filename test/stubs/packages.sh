@@ -1,0 +1,53 @@
+# shellcheck shell=sh
+# The package database and the repositories of a guest in a folder; sourced after lib.sh.
+# repository and packages: NAME VERSION [PROVIDE…] a line, PROVIDE is NAME=VERSION.
+root=${GUEST_ROOT:?}
+stubs=$root/var/lib/stubs
+
+# find_package ASKED: the repository's line for a name, NAME=VERSION or NAME-VERSION; the last one wins, as the newest
+find_package() {
+  awk -v asked="$1" '
+    $1 == asked || $1 "=" $2 == asked || $1 "-" $2 == asked { found = $0; next }
+    { for (i = 3; i <= NF; i++) if ($i == asked) found = $0 }
+    END { if (found == "") exit 1; print found }
+  ' "$stubs/repository"
+}
+
+installed_version() { awk -v name="$1" '$1 == name { print $2; found = 1 } END { exit !found }' "$stubs/packages"; }
+
+is_installed() { grep -qxF "$1" "$stubs/packages"; }
+
+# install_line LINE: what the package puts into the guest
+install_line() {
+  # shellcheck disable=SC2086 # the words of the line
+  set -- $1
+  case $1 in
+    gcc)
+      program gcc
+      program cc
+      mkdir -p "$root/usr/include"
+      echo '/* C library */' >"$root/usr/include/stdio.h"
+      ;;
+    make) program make ;;
+    dkms) cp "$root/usr/lib/stubs/bin/dkms" "$root/usr/sbin/dkms" ;;
+    kernel-*devel | linux-headers-*) headers "$@" ;;
+  esac
+  echo "$*" >>"$stubs/packages"
+}
+
+program() {
+  printf '#!/bin/sh\nexit 0\n' >"$root/usr/bin/$1"
+  chmod 755 "$root/usr/bin/$1"
+}
+
+# The last word of the line names the kernel: KERNEL=RELEASE.
+headers() {
+  for _word in "$@"; do case $_word in KERNEL=*) _kernel=${_word#KERNEL=} ;; esac; done
+  _tree=/usr/src/linux-headers-$_kernel
+  mkdir -p "$root$_tree/include/linux" "$root/lib/modules/$_kernel"
+  echo '/* kernel.h */' >"$root$_tree/include/linux/kernel.h"
+  echo 'all:' >"$root$_tree/Makefile"
+  # relative, so that this machine finds it as well as the guest does
+  rm -f "$root/lib/modules/$_kernel/build"
+  ln -sr "$root$_tree" "$root/lib/modules/$_kernel/build"
+}
