@@ -153,6 +153,13 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
 /** What follows `Error:` is free text; these words tell the causes apart. */
 const REASONS: readonly (readonly [RegExp, { readonly meaning: string; readonly remedy: string }])[] = [
   [
+    /SSL|TLS|certificate/i,
+    {
+      meaning: 'the connection to the license server is not trusted',
+      remedy: 'except the license server from any inspecting proxy; after a new DLS certificate, download a new token',
+    },
+  ],
+  [
     /windback/i,
     {
       meaning: "the guest's clock has jumped back since the last license",
@@ -180,13 +187,6 @@ const REASONS: readonly (readonly [RegExp, { readonly meaning: string; readonly 
       meaning: 'all licenses of that product are in use',
       remedy:
         'free a license on the license server, or add some; guests that were not shut down keep theirs until they expire',
-    },
-  ],
-  [
-    /SSL|TLS|certificate/i,
-    {
-      meaning: 'the connection to the license server is not trusted',
-      remedy: 'except the license server from any inspecting proxy; after a new DLS certificate, download a new token',
     },
   ],
   [

@@ -28,7 +28,7 @@ export interface XorgDevice {
 }
 
 /** Offsets into the text, in characters; `end` is behind the last one. */
-export interface Span {
+interface Span {
   readonly start: number;
   readonly end: number;
 }
@@ -188,11 +188,11 @@ function valueCount(
   first: number,
   takes: 'string' | 'number' | 'numbers' | 'option',
 ): number {
-  if (takes === 'numbers')
-    return Math.max(
-      0,
-      tokens.slice(first).findIndex(({ kind }) => kind !== 'number'),
-    );
+  if (takes === 'numbers') {
+    let count = 0;
+    while (tokens[first + count]?.kind === 'number') count++;
+    return count;
+  }
   return takes === 'option' && tokens[first]?.kind === 'string' && tokens[first + 1]?.kind === 'string' ? 2 : 1;
 }
 

@@ -29,7 +29,7 @@ async function missing(root: string, settings: Settings = {}) {
 
 describe('a guest of the SUSE family', () => {
   // rpm's words for what is not there are typed from rpm 4.14
-  const rpm = `echo "$*" >>"$GUEST_ROOT/calls"
+  const rpm = `printf '%s\\n' "$*" >>"$GUEST_ROOT/calls"
 shift 3
 code=0
 for name; do

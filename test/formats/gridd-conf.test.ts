@@ -195,7 +195,7 @@ describe('editing any gridd.conf', () => {
       const isAbout = (line: string) => Object.keys(wanted).some(key => line.includes(key));
       const others = (whole: string) =>
         whole.split(/(?<=\n)/).filter(line => !isAbout(line) && line.trim() !== '' && line.trim() !== ADDED_BY);
-      const ends = (lines: readonly string[]) => lines.map(line => line.replace(/\r?\n$/, ''));
+      const ends = (lines: readonly string[]) => lines.map(line => line.replace(/[\r\n]+$/, ''));
       expect(ends(others(edit(text, wanted, template)))).toEqual(ends(others(text)));
     }
   });

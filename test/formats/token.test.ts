@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest';
+import { inspectToken } from '../../src/formats/token.ts';
+
+// made up, with the claims that published tokens have
+const CLAIMS = {
+  jti: '3b1d',
+  iss: 'NLS Service Instance',
+  aud: 'NLS Licensed Client',
+  iat: 1_700_000_000,
+  nbf: 1_700_000_000,
+  exp: 2_078_000_000.5,
+  service_instance_configuration: {
+    nls_service_instance_ref: 'ref',
+    svc_port_set_list: [
+      {
+        idx: 0,
+        d_name: 'DLS',
+        svc_port_map: [
+          { service: 'auth', port: '443' },
+          { service: 'lease', port: 8443 },
+          { service: 'broken', port: 'x' },
+        ],
+      },
+    ],
+    node_url_list: [
+      { idx: 0, url: 'dls.example.com', url_qr: 'dls.example.com', svc_port_set_idx: 0 },
+      { idx: 1, url: '10.5.8.209', svc_port_set_idx: 7 },
+      { idx: 2 },
+    ],
+  },
+};
+const SIGNATURE = Buffer.alloc(256, 7).toString('base64url');
+
+const part = (value: unknown) =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+const token = (given: { header?: unknown; payload?: unknown; signature?: string } = {}) =>
+  [
+    part(given.header ?? { typ: 'JWT', alg: 'RS256' }),
+    part(given.payload ?? CLAIMS),
+    given.signature ?? SIGNATURE,
+  ].join('.');
+const GOOD = token();
+const wrapped = (text: string, end: string) => text.replace(/(.{64})/g, `$1${end}`);
+
+describe('a client configuration token', () => {
+  it.each([
+    ['as it was downloaded', GOOD],
+    ['with a newline at its end', `${GOOD}\n`],
+    ['with several newlines at its end', `${GOOD}\n\n`],
+  ])('is read %s', (_title, text) => {
+    expect(inspectToken(text)).toEqual({
+      is: 'token',
+      claims: {
+        issuer: 'NLS Service Instance',
+        audience: 'NLS Licensed Client',
+        issuedUs: 1_700_000_000_000_000,
+        notBeforeUs: 1_700_000_000_000_000,
+        expiresUs: 2_078_000_000_500_000,
+        nodes: [
+          {
+            host: 'dls.example.com',
+            ports: [
+              { service: 'auth', port: 443 },
+              { service: 'lease', port: 8443 },
+            ],
+          },
+          { host: '10.5.8.209', ports: [] },
+        ],
+      },
+    });
+  });
+
+  it('needs none of its claims', () => {
+    expect(inspectToken(token({ payload: { exp: 'soon', service_instance_configuration: 7 } }))).toEqual({
+      is: 'token',
+      claims: {
+        issuer: undefined,
+        audience: undefined,
+        issuedUs: undefined,
+        notBeforeUs: undefined,
+        expiresUs: undefined,
+        nodes: [],
+      },
+    });
+  });
+
+  it.each([
+    ['is empty', '', /^is empty$/],
+    ['is blank', ' \n\t\n', /^is empty$/],
+    ['is a login page', '\n<!DOCTYPE html>\n<html><body>Sign in</body></html>', /web page \(HTML\)/],
+    ['is an error in XML', '<?xml version="1.0"?><Error/>', /^is XML/],
+    ['is an error in JSON', '{"error":"unauthorized"}', /^is JSON/],
+    ['is a certificate', '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n', /PEM file/],
+    ['is a gridd.conf', '# gridd.conf\nFeatureType=1\n', /not a client configuration token/],
+    ['is one word', 'secret', /not a client configuration token/],
+    ['went through Windows', `${GOOD}\r\n`, /CRLF/],
+    ['has a byte order mark', `\uFEFF${GOOD}`, /byte order mark/],
+    ['was saved as UTF-16', [...GOOD].join('\0'), /byte order mark or binary data/],
+    ['is broken into lines', wrapped(GOOD, '\n'), /^is broken into several lines$/],
+    ['is broken into lines with blanks', wrapped(GOOD, ' \n '), /^is broken into several lines$/],
+    ['has a blank in it', `${GOOD.slice(0, 40)} ${GOOD.slice(40)}`, /^has blanks in it$/],
+    ['begins with a blank', ` ${GOOD}`, /^has blanks in it$/],
+    ['is there twice', `${GOOD}\n${GOOD}\n`, /^holds 2 tokens/],
+    ['ends in its header', GOOD.slice(0, 20), /not a client configuration token/],
+    ['ends after its header', GOOD.split('.')[0]!, /cut off.*signature is missing/],
+    ['ends in its payload', GOOD.slice(0, 200), /cut off.*signature is missing/],
+    ['ends before its signature', GOOD.slice(0, GOOD.lastIndexOf('.') + 1), /cut off.*signature is missing/],
+    ['ends in its signature', GOOD.slice(0, -20), /cut off.*signature is too short/],
+    ['has four parts', `${GOOD}.more`, /damaged/],
+    ['has a letter that base64url has not', GOOD.replace(/.$/, '+'), /damaged/],
+    ['has a payload that is no JSON', token({ payload: '{"iss":' }), /damaged.*server addresses/],
+    ['has a payload that is a list', token({ payload: [1] }), /damaged.*server addresses/],
+    ['is signed in another way', token({ header: { alg: 'HS256' } }), /another kind.*RS256/],
+    ['is not signed', token({ header: { alg: 'none' } }), /another kind.*RS256/],
+  ])('that %s is refused by name', (_title, text, because) => {
+    expect(inspectToken(text)).toEqual({ is: 'unusable', because: expect.stringMatching(because) });
+  });
+
+  it('never shows a part of itself', () => {
+    for (const text of [GOOD.slice(0, 200), wrapped(GOOD, '\n'), `${GOOD}\r\n`, token({ header: { alg: 'none' } })]) {
+      const said = JSON.stringify(inspectToken(text));
+      expect(text.split(/[.\s]/).filter(piece => piece.length > 3 && said.includes(piece))).toEqual([]);
+    }
+  });
+});
