@@ -6,7 +6,7 @@ import type { Guest } from '../guest/guest.ts';
 import { reportJson, reportText } from '../report/apply-report.ts';
 import { openLog } from '../report/log.ts';
 import { paintFor } from '../report/text.ts';
-import { createWatcher, terminalFoot } from '../report/watch.ts';
+import { createWatcher, levelOf, terminalFoot } from '../report/watch.ts';
 import { EXIT, exitCodeOfReport } from './exit.ts';
 import type { CommonOptions, Io, SettingOptions } from './io.ts';
 import { openGuestFor } from './open.ts';
@@ -51,7 +51,7 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
     });
     await keepReport(guest, report);
     const rebootComes = report.outcome === 'reboot-needed' && config.reboot === 'auto';
-    log.write('info', reportText(report, rebootComes), { outcome: report.outcome });
+    log.write(levelOf(report.outcome), reportText(report, rebootComes), { outcome: report.outcome });
     if (options.json) io.out(JSON.stringify(reportJson(report), null, 2));
     if (rebootComes) await reboot(guest);
     return exitCodeOfReport(report, options.rebootExitCode ?? EXIT.rebootNeeded, options.detailedExitcode ?? false);

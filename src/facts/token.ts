@@ -28,20 +28,24 @@ export interface TokenEntry {
 const LIMIT_BYTES = 256 * 1024;
 
 export async function collectToken({ guest, config: { license } }: Look): Promise<TokenFact> {
+  const { token, tokenDirectory } = license;
   const [source, names] = await Promise.all([
-    license.token === undefined
-      ? ({ is: 'not-asked-for' } as const)
-      : lookAtSource(guest, await insideDirectory(guest, license.token, license.tokenDirectory)),
-    guest.list(license.tokenDirectory),
+    token === undefined ? ({ is: 'not-asked-for' } as const) : findSource(guest, token, tokenDirectory),
+    guest.list(tokenDirectory),
   ]);
-  const directory = await Promise.all(names.map(name => lookAtEntry(guest, license.tokenDirectory, name)));
-  return { source, directory };
+  return { source, directory: await Promise.all(names.map(name => lookAtEntry(guest, tokenDirectory, name))) };
 }
 
 /** A link to a token that lies in the token directory already means that token, which must not be taken for a stray file. */
-async function insideDirectory(guest: GuestView, path: string, directory: string): Promise<string> {
-  const [file, folder] = await Promise.all([guest.realPath(path), guest.realPath(directory)]);
-  return file !== undefined && dirname(file) === folder ? `${directory}/${basename(file)}` : path;
+async function findSource(guest: GuestView, path: string, directory: string): Promise<TokenFact['source']> {
+  const [file, folder, ownFolder] = await Promise.all([path, directory, dirname(path)].map(at => guest.realPath(at)));
+  if (file === undefined || dirname(file) !== folder) return await lookAtSource(guest, path);
+  const name = basename(file);
+  if (ownFolder === folder && name !== basename(path)) {
+    const because = `is a link to ${name} beside it, and the token directory may hold one file: name ${name} instead`;
+    return { is: 'unusable', path, because };
+  }
+  return await lookAtSource(guest, `${directory}/${name}`);
 }
 
 async function lookAtSource(guest: GuestView, path: string): Promise<TokenFact['source']> {

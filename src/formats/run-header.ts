@@ -93,7 +93,8 @@ function no(because: string): NoRunHeader {
 
 /** The first assignment of a shell variable at the start of a line, without its quotes. */
 function value(text: string, key: string): string | undefined {
-  return new RegExp(`^${key}=(?:"([^"\\n]*)"|([^\\s"]*))$`, 'm').exec(text)?.slice(1).find(Boolean);
+  const [, quoted, bare] = new RegExp(`^${key}=(?:"([^"\\n]*)"|([^\\s"]*)) *$`, 'm').exec(text) ?? [];
+  return (quoted ?? bare)?.trim() || undefined;
 }
 
 /**

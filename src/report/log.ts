@@ -11,7 +11,7 @@ export interface LogOptions {
 
 const FILE_LIMIT_BYTES = 5 * 1024 * 1024;
 const FILES_KEPT = 3;
-const TERMINAL_LEVEL = { quiet: 'error', normal: 'info', verbose: 'debug' } as const;
+const TERMINAL_LEVEL = { quiet: 'warn', normal: 'info', verbose: 'debug' } as const;
 
 export interface Log {
   write(level: 'error' | 'warn' | 'info' | 'debug', message: string, details?: object): void;

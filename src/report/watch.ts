@@ -10,15 +10,11 @@ const REPAINT_MS = 200;
 /** Without a terminal a line a minute says that it still goes on. */
 const STILL_RUNNING_MS = 60_000;
 
-const LEVELS: Readonly<Record<StepOutcome, 'error' | 'warn' | 'info'>> = {
-  settled: 'info',
-  changed: 'info',
-  'reboot-needed': 'info',
-  'not-reached': 'info',
-  blocked: 'warn',
-  unlicensed: 'warn',
-  failed: 'error',
-};
+/** How loud an outcome is said: --quiet leaves out what went well. */
+export function levelOf(outcome: StepOutcome): 'error' | 'warn' | 'info' {
+  if (outcome === 'failed') return 'error';
+  return outcome === 'blocked' || outcome === 'unlicensed' ? 'warn' : 'info';
+}
 
 /** The rows at the bottom of a terminal that tell what is going on; a log line takes their place and they move below it. */
 export interface Foot {
@@ -87,11 +83,11 @@ export function createWatcher(log: Log, foot: Foot | undefined, paint: Paint): W
       const { id, outcome, because, remedy, durationMs } = report;
       const word = paint(styleOf(outcome), outcome);
       say(
-        LEVELS[outcome],
+        levelOf(outcome),
         `${label(id, index, total)}  ${word}  ${indent(because, '      ')}  (${duration(durationMs)})`,
         { step: id, outcome, durationMs },
       );
-      if (remedy) say(LEVELS[outcome], `      → ${indent(remedy, '        ')}`, { step: id });
+      if (remedy) say(levelOf(outcome), `      → ${indent(remedy, '        ')}`, { step: id });
     },
     info: text => say('info', `      ${printable(text)}`),
     warn: text => say('warn', `      ${printable(text)}`),

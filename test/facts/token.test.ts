@@ -62,11 +62,25 @@ it('everything in the token directory is seen, with links as what they lead to',
   expect(directory[1]).toMatchObject({ mode: 0o600, changedUs: Number(found.ctimeNs / 1000n) });
 });
 
-it('a link in the token directory means the token beside it', async () => {
+it('a link to a token that lies in the token directory already means that one', async () => {
+  const root = temporaryFolder();
+  writeFiles(root, { [`${DIRECTORY}/real.tok`]: TOKEN, 'opt/x': '' });
+  symlinkSync(`${DIRECTORY}/real.tok`, join(root, 'opt/current.tok'));
+  expect((await tokenAt(root, '/opt/current.tok')).source).toMatchObject({
+    is: 'usable',
+    path: `${DIRECTORY}/real.tok`,
+  });
+});
+
+it('a link in the token directory to the token beside it cannot stay there', async () => {
   const root = temporaryFolder();
   writeFiles(root, { [`${DIRECTORY}/real.tok`]: TOKEN });
   symlinkSync('real.tok', join(root, DIRECTORY, 'current.tok'));
-  expect((await tokenAt(root, `${DIRECTORY}/current.tok`)).source).toMatchObject({ path: `${DIRECTORY}/real.tok` });
+  expect((await tokenAt(root, `${DIRECTORY}/current.tok`)).source).toEqual({
+    is: 'unusable',
+    path: `${DIRECTORY}/current.tok`,
+    because: 'is a link to real.tok beside it, and the token directory may hold one file: name real.tok instead',
+  });
 });
 
 it('a link elsewhere stays the name of its token', async () => {

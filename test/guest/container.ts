@@ -230,8 +230,8 @@ async function switchOn(
   deadlineMs: number,
 ): Promise<Machine> {
   const argv = [
-    // a killed test leaves no guest behind
-    ...['--pdeathsig', 'KILL', 'systemd-nspawn', '--quiet', '--boot', `--directory=${root}`, `--machine=${name}`],
+    // a killed test leaves no guest behind: at this signal systemd-nspawn shuts the guest down
+    ...['--pdeathsig', 'TERM', 'systemd-nspawn', '--quiet', '--boot', `--directory=${root}`, `--machine=${name}`],
     // works with and without a systemd on this machine
     ...['--register=no', '--keep-unit', '--resolv-conf=copy-host', '--console=pipe', `--bind=${shared}:${seenAs}`],
     ...binds.map(({ from, to, writable }) => `${writable ? '--bind' : '--bind-ro'}=${from}:${to}`),
@@ -242,20 +242,17 @@ async function switchOn(
   closeSync(output);
   const isOn = () => nspawn.exitCode === null && nspawn.signalCode === null;
   const ended = once(nspawn, 'exit').then(([code]) => (code as number | null) ?? -1);
-  const kill = async () => {
-    if (isOn()) nspawn.kill('SIGKILL');
-    await ended;
-  };
   try {
     const leader = await within(deadlineMs, 'the first process of the guest', leaderOf(nspawn, isOn, signal), signal);
     const switchOff = async () => {
-      await kill();
-      // it dies with systemd-nspawn, and everything in the guest with it
-      while (await textOf(`/proc/${leader}/comm`)) await delay(POLL_MS);
+      // everything in the guest dies with its first process, and systemd-nspawn ends after it
+      if (isOn()) process.kill(leader, 'SIGKILL');
+      await ended;
     };
     return { leader, ended, isOn, switchOff };
   } catch (cause) {
-    await kill();
+    nspawn.kill('SIGKILL');
+    await ended;
     throw new Error(`the guest does not boot\n${await readFile(consoleLog, 'utf8')}`, { cause });
   }
 }
