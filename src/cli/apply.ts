@@ -31,8 +31,8 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
   const steps = selectSteps(only, skip);
   const { config, asked } = await readConfig(guest, options, io.env, marker?.settings);
 
-  const foot = io.err.isTTY && !options.quiet && !options.verbose ? terminalFoot(io.err) : undefined;
   const paint = paintFor(io.err, options.color);
+  const foot = io.err.isTTY && !options.quiet && !options.verbose ? terminalFoot(io.err, paint) : undefined;
   const log = openLog({
     file: await guest.locate(LOG),
     terminal: options.quiet ? 'quiet' : options.verbose ? 'verbose' : 'normal',

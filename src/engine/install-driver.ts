@@ -25,7 +25,7 @@ const SUMS_DIFFER = 2;
 /** Runs the .run package and says what came of it; no time limit, since ending it half-way leaves half a driver. */
 export async function installDriver(guest: Guest, deed: InstallDriver, tell: Tell): Promise<void> {
   // an option that it does not know ends it before it opens its log: an old log would be read as its own
-  if (await guest.stat(deed.log)) await guest.rename(deed.log, `${deed.log}.old`);
+  if ((await guest.stat(deed.log)) || (await guest.readLink(deed.log))) await guest.rename(deed.log, `${deed.log}.old`);
   await using undo = new AsyncDisposableStack();
   if (deed.leaveGraphical) {
     await isolate(guest, 'multi-user.target', tell);

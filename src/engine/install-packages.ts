@@ -55,13 +55,18 @@ export async function installPackages(
   tell.warn(endOf(argv, outcome));
 }
 
-function isLocked({ locked }: PackageManager, { code, stdout, stderr }: Outcome): boolean {
-  if (code === 0) return false;
-  return code === locked.code || locked.text.test(stderr) || locked.text.test(stdout);
+function isLocked(manager: PackageManager, outcome: Outcome): boolean {
+  if (outcome.code === 0) return false;
+  return outcome.code === manager.locked.code || lockLine(manager, outcome) !== undefined;
+}
+
+/** apt-get says the same words while it waits for the lock that it then gets: `Waiting for cache lock: Could not …`. */
+function lockLine({ locked }: PackageManager, outcome: Outcome): string | undefined {
+  return linesOf(outcome).find(line => locked.text.test(line) && !line.startsWith('Waiting for'));
 }
 
 function busy(manager: PackageManager, outcome: Outcome): AgentError {
-  const line = linesOf(outcome).find(text => manager.locked.text.test(text));
+  const line = lockLine(manager, outcome);
   return new AgentError(`another program holds the lock of ${manager.program}${line ? `\n  ${line}` : ''}`, {
     fault: 'busy',
     remedy: 'wait for it to end (automatic updates often run after boot), then run vgpu-guest apply again',
@@ -80,7 +85,8 @@ async function noProvider(guest: Guest, family: Family, { program }: PackageMana
   const sources = family
     .requirements(kernel)
     .flatMap(({ ask, source }) => (absent.includes(ask) && source ? [`${ask} comes from ${source}`] : []));
-  const enable = 'enable the repository that has it, then run vgpu-guest apply again';
+  const without = absent.includes('dkms') ? '; or set driver.dkms to false' : '';
+  const enable = `enable the repository that has it, then run vgpu-guest apply again${without}`;
   return new AgentError(`no repository of ${program} has ${absent.join(', ')}`, {
     remedy: sources.length > 0 ? `${sources.join('; ')}: ${enable}` : enable,
   });

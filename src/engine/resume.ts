@@ -94,10 +94,14 @@ async function systemctl(guest: Guest, ...args: readonly string[]): Promise<void
     );
 }
 
-/** The unit's text with the program that runs now in it, each word quoted as systemd.service(5) wants it. */
+/** The unit's text with the program that runs now in it. */
 export function resumeUnitText(template: string, program: Argv): string {
-  const quoted = [...program, 'apply', '--resume'].map(
-    word => `"${word.replace(/["\\]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$')}"`,
-  );
-  return template.replace(/^ExecStart=.*$/m, () => `ExecStart=${quoted.join(' ')}`);
+  const words = [...program, 'apply', '--resume'].map(systemdWord);
+  return template.replace(/^ExecStart=.*$/m, () => `ExecStart=${words.join(' ')}`);
+}
+
+/** systemd.service(5), command lines: quotes and backslashes as in C, `%` and `$` doubled. */
+function systemdWord(word: string): string {
+  const escaped = word.replace(/["\\]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$');
+  return /^[\w./:@=+,%$-]+$/.test(escaped) ? escaped : `"${escaped}"`;
 }

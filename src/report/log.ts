@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { config, createLogger, format, type Logger, transports } from 'winston';
 
 export interface LogOptions {
@@ -18,6 +19,9 @@ export interface Log {
   /** Everything is in the file when this returns. */
   close(): Promise<void>;
 }
+
+/** A terminal's colors have no place in a file. */
+const withoutColors = format(entry => ({ ...entry, message: stripVTControlCharacters(String(entry.message)) }));
 
 /** JSON lines in the file, plain lines on stderr. */
 export function openLog({ file, terminal, line }: LogOptions): Log {
@@ -50,7 +54,7 @@ function addFile(logger: Logger, filename: string): Promise<void> {
     maxFiles: FILES_KEPT,
     tailable: true,
     options: { flags: 'a', mode: 0o640 },
-    format: format.combine(format.timestamp(), format.json()),
+    format: format.combine(withoutColors(), format.timestamp(), format.json()),
   });
   const { promise, resolve } = Promise.withResolvers<void>();
   file.once('finish', resolve);

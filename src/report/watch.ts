@@ -18,12 +18,12 @@ export function levelOf(outcome: StepOutcome): 'error' | 'warn' | 'info' {
 
 /** The rows at the bottom of a terminal that tell what is going on; a log line takes their place and they move below it. */
 export interface Foot {
-  show(rows: readonly string[]): void;
+  show(head: string, rows: readonly string[]): void;
   /** What must be written before a line, so that it does not land inside the rows. */
   clear(): string;
 }
 
-export function terminalFoot(stream: NodeJS.WriteStream): Foot {
+export function terminalFoot(stream: NodeJS.WriteStream, paint: Paint): Foot {
   let shown = 0;
   const clear = () => {
     const up = shown > 1 ? `\u001b[${shown - 1}A` : '';
@@ -33,11 +33,12 @@ export function terminalFoot(stream: NodeJS.WriteStream): Foot {
   };
   return {
     clear,
-    show(rows) {
+    show(head, rows) {
       const width = (stream.columns || 80) - 1;
-      const text = rows.map(row => row.slice(0, width)).join('\n');
-      stream.write(clear() + text);
-      shown = text === '' ? 0 : rows.length;
+      // cut first and painted then: a color that is cut off would not end
+      const lines = [head.slice(0, width), ...rows.map(row => paint('dim', `  ${row}`.slice(0, width)))];
+      stream.write(clear() + lines.join('\n'));
+      shown = head === '' ? 0 : lines.length;
     },
   };
 }
@@ -51,10 +52,7 @@ export function createWatcher(log: Log, foot: Foot | undefined, paint: Paint): W
     if (!now) return;
     const elapsed = performance.now() - now.startedMs;
     if (foot) {
-      foot.show([
-        `${now.label}  ${now.doing}  (${duration(elapsed)})`,
-        ...now.rows.map(row => paint('dim', `  ${row}`)),
-      ]);
+      foot.show(`${now.label}  (${duration(elapsed)})  ${now.doing}`, now.rows);
     } else if (performance.now() - lastWordMs > STILL_RUNNING_MS) {
       say('info', `${now.label}  still running: ${now.doing}  (${duration(elapsed)})`);
     }
@@ -79,7 +77,7 @@ export function createWatcher(log: Log, foot: Foot | undefined, paint: Paint): W
     },
     stepEnds(report: StepReport, index, total) {
       now = undefined;
-      foot?.show([]);
+      foot?.show('', []);
       const { id, outcome, because, remedy, durationMs } = report;
       const word = paint(styleOf(outcome), outcome);
       say(
@@ -99,7 +97,7 @@ export function createWatcher(log: Log, foot: Foot | undefined, paint: Paint): W
     },
     close() {
       clearInterval(timer);
-      foot?.show([]);
+      foot?.show('', []);
     },
   };
 }

@@ -57,8 +57,8 @@ export function licenseOf(config: Config, smi: SmiFact): License {
   if (!smi.answers) return { state: 'unknown' };
   const licenses = smi.gpus.filter(hasSection).map(gpu => ({ ...gpu.license, state: stateOf(config, gpu) }));
   const [worst] = licenses.toSorted((one, other) => rank(one) - rank(other) || byExpiry(one, other));
-  if (!worst) return { state: asksForLicense(config) ? 'unlicensed' : 'not-required' };
-  if (worst.state === 'not-required' && asksForLicense(config)) return { state: 'unlicensed' };
+  if (!worst || worst.state === 'not-required')
+    return { state: asksForLicense(config) ? 'unlicensed' : 'not-required' };
   return {
     state: worst.state,
     ...(worst.product === undefined ? {} : { product: worst.product }),

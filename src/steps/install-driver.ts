@@ -32,11 +32,7 @@ export const installDriver = defineStep({
     const asked = askedVersion(driverPackage);
     if (asked === undefined && !driver.onDisk && !driver.loaded) return bringBack(seen);
     if (asked !== undefined && !isDriverInPlace(asked, config, seen)) return putInPlace(asked, config, seen);
-    if (!driver.loaded) {
-      const argv: Argv = ['modprobe', 'nvidia'];
-      const because = `driver ${driver.onDisk} is installed and not loaded`;
-      return due({ kind: 'run', argv, timeoutMs: MODPROBE_TIMEOUT_MS, because });
-    }
+    if (!driver.loaded) return due(load(`driver ${driver.onDisk} is installed and not loaded`));
     if (driver.onDisk && driver.onDisk !== driver.loaded) {
       return due({ kind: 'reboot', because: `driver ${driver.loaded} is in memory, and ${driver.onDisk} is on disk` });
     }
@@ -68,7 +64,8 @@ function refusePackage(config: Config, { driverPackage: given, driver }: Seen): 
   if (given.is === 'missing') {
     const versions = [driver.installed, driver.onDisk, driver.loaded];
     if (given.namedVersion && versions.every(version => version === given.namedVersion)) return undefined;
-    return blocked(`${given.path} is not there`, `copy the driver package to ${given.path}, or correct driver.package`);
+    const keep = driver.installed ? `, or remove that key to keep driver ${driver.installed}` : '';
+    return blocked(`${given.path} is not there`, `copy the package there, or correct driver.package${keep}`);
   }
   if (given.is === 'unreadable') return blocked(`${given.path} is no driver package: ${given.because}`, SET_PACKAGE);
   if (given.guestArchitecture && given.guestArchitecture !== given.architecture) {
@@ -96,7 +93,7 @@ function bringBack({ driver, system }: Seen): Verdict {
   const known = driver.dkms?.find(({ status }) => status !== 'broken');
   if (!known) return blocked('no NVIDIA driver is installed, and no driver package is given', SET_PACKAGE);
   const because = `driver ${known.version} has no modules for ${system.kernel}`;
-  return due(dkmsInstall(known.version, { driver, system }, because));
+  return buildByDkms(known.version, { driver, system }, because);
 }
 
 /** By DKMS where it has the source and only this kernel's modules are wanting, else by the package. */
@@ -107,7 +104,7 @@ function putInPlace(version: string, config: Config, seen: Seen): Verdict {
   const hasSource = entries.length > 0 && entries.every(({ status }) => status !== 'broken');
   const modulesOnly =
     driver.onDisk !== version || (config.driver.dkms && !isRegistered(driver, version, system.kernel));
-  if (driver.installed === version && modulesOnly && hasSource) return due(dkmsInstall(version, seen, because));
+  if (driver.installed === version && modulesOnly && hasSource) return buildByDkms(version, seen, because);
   return installPackage(because, config, seen);
 }
 
@@ -123,11 +120,16 @@ function whatIsWanting(version: string, config: Config, { driver, system }: Seen
   return `driver ${version} is not registered with DKMS for ${system.kernel}`;
 }
 
-function dkmsInstall(version: string, { driver, system }: Pick<Seen, 'driver' | 'system'>, because: string): Change {
+function buildByDkms(version: string, { driver, system }: Pick<Seen, 'driver' | 'system'>, because: string): Verdict {
   // DKMS refuses what it has installed before, even when the modules have been taken away since
   const force = isRegistered(driver, version, system.kernel) ? ['--force'] : [];
   const argv: Argv = ['dkms', 'install', '-m', 'nvidia', '-v', version, '-k', system.kernel, ...force];
-  return { kind: 'run', argv, timeoutMs: DKMS_TIMEOUT_MS, because };
+  const build: Change = { kind: 'run', argv, timeoutMs: DKMS_TIMEOUT_MS, because };
+  return driver.loaded ? due(build) : due(build, load(`driver ${version} is not loaded`));
+}
+
+function load(because: string): Change {
+  return { kind: 'run', argv: ['modprobe', 'nvidia'], timeoutMs: MODPROBE_TIMEOUT_MS, because };
 }
 
 function installPackage(because: string, config: Config, { driverPackage: given, screen }: Seen): Verdict {

@@ -64,7 +64,7 @@ exit 104`;
       fault: 'failed',
       message: 'no repository of zypper has kernel-default-devel=6.4.0-150600.23.47, dkms',
       remedy:
-        'kernel-default-devel=6.4.0-150600.23.47 comes from the update repository of this service pack; a newer kernel may have to be booted first; dkms comes from SUSE Package Hub (SUSEConnect --product PackageHub/VERSION/ARCH): enable the repository that has it, then run vgpu-guest apply again',
+        'kernel-default-devel=6.4.0-150600.23.47 comes from the update repository of this service pack; a newer kernel may have to be booted first; dkms comes from SUSE Package Hub (SUSEConnect --product PackageHub/VERSION/ARCH): enable the repository that has it, then run vgpu-guest apply again; or set driver.dkms to false',
     });
   });
 
@@ -104,7 +104,7 @@ describe('a guest of the Red Hat family', () => {
       fault: 'failed',
       message: `no repository of ${program} has dkms`,
       remedy:
-        'dkms comes from EPEL (dnf install epel-release): enable the repository that has it, then run vgpu-guest apply again',
+        'dkms comes from EPEL (dnf install epel-release): enable the repository that has it, then run vgpu-guest apply again; or set driver.dkms to false',
     });
   });
 
@@ -140,6 +140,17 @@ case $* in *update) echo "E: Failed to fetch http://mirror/InRelease" >&2; exit 
     expect(fault).toMatchObject({ fault: 'busy', message: `another program holds the lock of apt-get\n  ${line}` });
   });
 
+  test.each([
+    ['0', undefined],
+    ['100', { fault: 'failed' }],
+  ])('that waited for the lock and got it is not busy (exit code %s)', async (code, expected) => {
+    const waiting =
+      'Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 812 (apt)';
+    const { fault } = await install('debian', { 'apt-get': `echo '${waiting}'; exit ${code}` }, ['gcc']);
+    if (expected) expect(fault).toMatchObject(expected);
+    else expect(fault).toBeUndefined();
+  });
+
   test.each(['E: Unable to locate package dkms', "E: Package 'dkms' has no installation candidate"])(
     'is told what no repository has (%#)',
     async line => {
@@ -147,7 +158,7 @@ case $* in *update) echo "E: Failed to fetch http://mirror/InRelease" >&2; exit 
       expect(fault).toEqual({
         fault: 'failed',
         message: 'no repository of apt-get has dkms',
-        remedy: 'enable the repository that has it, then run vgpu-guest apply again',
+        remedy: 'enable the repository that has it, then run vgpu-guest apply again; or set driver.dkms to false',
       });
     },
   );

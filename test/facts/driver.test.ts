@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import { isDriverInPlace } from '../../src/facts/driver.ts';
@@ -53,10 +54,10 @@ test('each place tells its own version', async () => {
   });
 });
 
-// The first is recorded on a real machine, with the open modules; the second is typed from nvidia-installer's reference.
+// The first is recorded on a real machine with the open modules; the second is typed after one with NVIDIA's own.
 test.each([
   [
-    'NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build  (dvs-builder@U22-I3-AE18-23-3)  Tue\nGCC version:  gcc version 13.3.0\n',
+    readFileSync(new URL('../fixtures/driver/h200-passthrough-580.159.04-proc-version.txt', import.meta.url), 'utf8'),
     '580.159.04',
   ],
   ['NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu Oct 19 18:56:32 UTC 2023\n', '535.129.03'],

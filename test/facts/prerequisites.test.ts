@@ -85,7 +85,7 @@ test('a guest of the Debian family has what dpkg calls installed, also on hold, 
   writeProgram(
     root,
     'dpkg-query',
-    `printf 'ii  gcc\\nhi  make\\nrc  dkms\\niU  libglvnd-dev\\niiR pkg-config\\n'
+    `printf 'ii  gcc\\nii  libc6-dev\\nhi  make\\nrc  dkms\\niU  libglvnd-dev\\niiR pkg-config\\n'
 echo 'dpkg-query: no packages found matching nothing' >&2
 exit 1`,
   );

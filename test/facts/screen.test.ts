@@ -31,6 +31,6 @@ test('a link, a pipe and a folder in /tmp are no locks of X', async () => {
   writeFiles(root, { 'etc/secret': '812', 'proc/812/comm': 'Xorg\n', 'tmp/x': '' });
   symlinkSync('/etc/secret', join(root, 'tmp/.X0-lock'));
   mkdirSync(join(root, 'tmp/.X1-lock'));
-  execFileSync('mkfifo', [join(root, 'tmp/.X2-lock')]);
+  execFileSync('/usr/bin/mkfifo', [join(root, 'tmp/.X2-lock')]);
   expect(await collect(root)).toEqual({ graphical: false, xServers: [] });
 });

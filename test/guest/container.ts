@@ -16,7 +16,7 @@ export interface Container {
   /** The folder that the guest sees as `seenAs`; it outlives reboots. */
   readonly shared: string;
   /** Boots it and returns when systemd has reached basic.target. */
-  start(deadlineMs?: number): Promise<void>;
+  boot(deadlineMs?: number): Promise<void>;
   /** Runs a program inside and says how it ended. */
   execute(argv: Argv, options?: ExecuteOptions): Promise<Outcome>;
   /** The same, which must end with code 0; its standard output. */
@@ -27,10 +27,12 @@ export interface Container {
   waitForUnit(unit: string, deadlineMs?: number): Promise<void>;
   /** Its standard output, once the program has ended with code 0. */
   waitUntilSucceeds(argv: Argv, deadlineMs?: number): Promise<string>;
+  /** A program that goes on until it is released, which closes its standard input; returns once it has printed something. */
+  hold(argv: Argv, deadlineMs?: number): Promise<{ release(): Promise<void> }>;
   /** A file of this machine at a path of the guest, owned by root. */
   copyIn(from: string, to: string, mode: number): Promise<void>;
-  /** A file with this text at a path of the guest, owned by root. */
-  write(to: string, text: string, mode: number): Promise<void>;
+  /** A file with this content at a path of the guest, owned by root. */
+  write(to: string, content: string | Uint8Array, mode: number): Promise<void>;
   /** The guest shuts down and boots again. */
   reboot(deadlineMs?: number): Promise<void>;
   /** Console, journal and these files of the guest, for whoever looks for the cause of a failure. */
@@ -63,7 +65,11 @@ const DEADLINE_MS = 30_000;
 const POLL_MS = 100;
 /** systemd-nspawn(1), --keep-unit: a container that asks for a reboot ends with this code. */
 const REBOOT_CODE = 133;
-const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', HOME: '/root' };
+const ENVIRONMENT = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  LC_ALL: 'C',
+  HOME: '/root',
+};
 
 /** A guest made from an image, not booted yet. */
 export async function createContainer(options: ContainerOptions): Promise<Container> {
@@ -75,7 +81,7 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
   await execa('mount', ['-t', 'overlay', 'overlay', '-o', overlayOf(options.image, at('layer'), at('work')), root]);
   let machine: Machine | undefined;
 
-  async function start(deadlineMs = DEADLINE_MS): Promise<void> {
+  async function boot(deadlineMs = DEADLINE_MS): Promise<void> {
     const startedMs = performance.now();
     await options.powerOn(shared, root);
     machine = await switchOn(options, root, shared, consoleLog, deadlineMs);
@@ -116,6 +122,25 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
     return output;
   }
 
+  async function hold(argv: Argv, deadlineMs = DEADLINE_MS): Promise<{ release(): Promise<void> }> {
+    const startedMs = performance.now();
+    const program = inside(argv, {}, { stdin: 'pipe' });
+    const tooEarly = program.then(({ stderr }) => {
+      throw new Error(`${argv.join(' ')} has ended before it printed anything\n${stderr}`);
+    });
+    const ready = Promise.race([once(program.stdout, 'data'), tooEarly]);
+    await within(deadlineMs, `${argv[0]} to print something`, ready, options.signal);
+    // it is expected to end later
+    tooEarly.catch(() => undefined);
+    tell(argv.join(' '), 'is ready', startedMs);
+    return {
+      async release() {
+        program.stdin?.end();
+        await within(deadlineMs, `${argv[0]} to end`, program, options.signal);
+      },
+    };
+  }
+
   async function put(to: string, mode: number, fill: (path: string) => Promise<void>): Promise<void> {
     const path = join(root, to);
     await mkdir(dirname(path), { recursive: true });
@@ -131,13 +156,13 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
     const code = await within(deadlineMs, 'the guest to shut down', before.ended, options.signal);
     if (code !== REBOOT_CODE) throw new Error(`the guest ended with code ${code} instead of rebooting`);
     tell('systemctl reboot', 'the guest is down', startedMs);
-    await start(deadlineMs);
+    await boot(deadlineMs);
   }
 
   async function keepEvidence(folder: string, paths: readonly string[]): Promise<void> {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
-    await copyFile(consoleLog, join(folder, 'console.log'));
+    await copyFile(consoleLog, join(folder, 'console.log')).catch(() => undefined);
     const journal = ['--directory', join(root, 'var/log/journal'), '--no-pager', '--output', 'short-precise'];
     const { stdout, stderr } = await execa('journalctl', journal, { reject: false, timeout: DEADLINE_MS });
     await writeFile(join(folder, 'journal.log'), `${stdout}\n${stderr}\n`);
@@ -159,20 +184,26 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
   }
 
   async function look(argv: Argv, deadlineMs: number, env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
-    const { leader } = requireRunning();
-    const variables = Object.entries({ ...ENVIRONMENT, ...env }).map(([key, value]) => `${key}=${value}`);
-    const namespaces = ['--target', String(leader), '--mount', '--uts', '--ipc', '--pid'];
-    const ended = await execa('nsenter', [...namespaces, '--', 'env', '-i', ...variables, ...argv], {
-      stdin: 'ignore',
-      reject: false,
-      timeout: deadlineMs,
-      cancelSignal: options.signal,
-      stripFinalNewline: false,
-    });
+    const ended = await inside(argv, env, { stdin: 'ignore', timeout: deadlineMs });
     options.signal.throwIfAborted();
     const outcome = { code: ended.exitCode ?? -1, stdout: ended.stdout, stderr: ended.stderr };
     if (ended.timedOut) throw new Error(`${argv.join(' ')} did not end within ${deadlineMs} ms\n${tail(outcome)}`);
     return outcome;
+  }
+
+  function inside(
+    argv: Argv,
+    env: Readonly<Record<string, string>>,
+    how: { stdin: 'ignore' | 'pipe'; timeout?: number },
+  ) {
+    const variables = Object.entries({ ...ENVIRONMENT, ...env }).map(([key, value]) => `${key}=${value}`);
+    const namespaces = ['--target', String(requireRunning().leader), '--mount', '--uts', '--ipc', '--pid'];
+    return execa('nsenter', [...namespaces, '--', 'env', '-i', ...variables, ...argv], {
+      ...how,
+      reject: false,
+      stripFinalNewline: false,
+      cancelSignal: options.signal,
+    });
   }
 
   /** Asks again and again, as long as the guest runs. */
@@ -198,14 +229,15 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
   return {
     root,
     shared,
-    start,
+    boot,
     execute,
     succeed: async (argv, given) => (await expectCode(argv, 0, given)).stdout,
     fail: expectCode,
     waitForUnit,
     waitUntilSucceeds,
+    hold,
     copyIn: (from, to, mode) => put(to, mode, path => copyFile(from, path)),
-    write: (to, text, mode) => put(to, mode, path => writeFile(path, text)),
+    write: (to, content, mode) => put(to, mode, path => writeFile(path, content)),
     reboot,
     keepEvidence,
     [Symbol.asyncDispose]: remove,
@@ -264,7 +296,8 @@ async function leaderOf(nspawn: ChildProcess, isOn: () => boolean, signal: Abort
     for (const pid of (await textOf(children)).split(' ').filter(Boolean)) {
       const [, numbers] = /^NSpid:\s*(.+)$/m.exec(await textOf(`/proc/${pid}/status`)) ?? [];
       // before that it is nspawn's own process that still prepares the tree
-      if (numbers?.split(/\s+/).at(-1) === '1' && (await textOf(`/proc/${pid}/comm`)).trim() === 'systemd') return Number(pid);
+      if (numbers?.split(/\s+/).at(-1) === '1' && (await textOf(`/proc/${pid}/comm`)).trim() === 'systemd')
+        return Number(pid);
     }
     await delay(POLL_MS, undefined, { signal });
   }
@@ -296,9 +329,9 @@ async function removeLeftovers(): Promise<void> {
 }
 
 async function removeGuest(home: string): Promise<void> {
-  await execa('umount', [join(home, 'root')], { reject: false });
-  // a mount that is still there would be emptied by rm; rmdir refuses it
-  await rmdir(join(home, 'root'));
+  const root = join(home, 'root');
+  // rm must never go through a mount that is still there, so a failing umount ends it
+  if ((await textOf('/proc/self/mounts')).includes(` ${root} `)) await execa('umount', [root]);
   await rm(home, { recursive: true, force: true });
 }
 

@@ -33,7 +33,9 @@ export async function requireMachine(programs: readonly string[]): Promise<void>
   if (process.getuid?.() !== 0) throw new NotRun('guests in containers are built and booted by root: run it as root');
   for (const program of programs) {
     if (!(await isOnPath(program))) {
-      throw new NotRun(`${program} is not installed: apt-get install mmdebstrap systemd-container (and a Debian or Ubuntu machine)`);
+      throw new NotRun(
+        `${program} is not installed: apt-get install mmdebstrap systemd-container (and a Debian or Ubuntu machine)`,
+      );
     }
   }
   await mkdir(CACHE, { recursive: true });
@@ -82,7 +84,9 @@ async function dateOfMirror(suite: string, signal: AbortSignal): Promise<string>
     return date;
   } catch (cause) {
     signal.throwIfAborted();
-    throw new NotRun(`the package mirror does not answer: ${url} (VGPU_GUEST_TEST_MIRROR names another one)`, { cause });
+    throw new NotRun(`the package mirror does not answer: ${url} (VGPU_GUEST_TEST_MIRROR names another one)`, {
+      cause,
+    });
   }
 }
 

@@ -400,8 +400,10 @@ export function makeFolderGuest(options: FolderGuestOptions = {}): FolderGuest {
     const unit = read(link.startsWith('/') ? link : join('/etc/systemd/system/multi-user.target.wants', link)) ?? '';
     const conditions = [...unit.matchAll(/^ConditionPathExists=(!?)(.+)$/gm)];
     if (conditions.some(([, not, path = '']) => existsSync(at(path)) === (not === '!'))) return undefined;
-    const [, ...args] = /^ExecStart=(.+)$/m.exec(unit)?.[1]?.split(' ') ?? [];
-    return vgpuGuest(args);
+    const command = /^ExecStart=(.+)$/m.exec(unit)?.[1] ?? '';
+    const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '');
+    // where the program was started from a checkout its unit says so; a package's unit names the installed program
+    return vgpuGuest(words.filter(word => !word.startsWith('/')));
   }
 
   function endDaemon(): void {
@@ -673,7 +675,7 @@ function findProgram(root: string, name: string): string {
 }
 
 /** 256 bytes by the PCI specification: an NVIDIA A10, with the vendor capability of a vGPU or without. */
-function configurationSpace(mode: 'vgpu' | 'pass-through'): Uint8Array {
+export function configurationSpace(mode: 'vgpu' | 'pass-through'): Uint8Array {
   const bytes = new Uint8Array(256);
   bytes.set([0xde, 0x10, 0x36, 0x22, 0x07, 0x04, 0x10, 0x00, 0xa1, 0x00, 0x00, 0x03], 0);
   bytes[0x34] = mode === 'vgpu' ? 0x40 : 0x60;

@@ -124,7 +124,7 @@ describe('a guest with a token', () => {
       ClientConfigTokenPath: '/etc/nvidia/ClientConfigToken',
       FeatureType: '2',
       IgnoreSP: 'FALSE',
-      EnableUI: 'true',
+      EnableUI: 'TRUE',
     });
   });
 

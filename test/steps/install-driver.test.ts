@@ -219,16 +219,16 @@ describe('a package that is gone', () => {
     });
   });
 
-  test.each<[string, Partial<Facts['driver']>]>([
-    ['not installed', { installed: undefined }],
+  test.each<[string, Partial<Facts['driver']>, string?]>([
+    ['not installed', { installed: undefined }, ''],
     ['not on disk for this kernel', { onDisk: undefined }],
     ['not loaded', { loaded: undefined }],
     ['another version', { loaded: '550.54.14' }],
-  ])('blocks where its driver is %s', (_how, driver) => {
+  ])('blocks where its driver is %s', (_how, driver, keep = `, or remove that key to keep driver ${VERSION}`) => {
     expect(judge({ ...withDriver(driver), driverPackage: missing })).toEqual({
       is: 'blocked',
       because: `${PATH} is not there`,
-      remedy: `copy the driver package to ${PATH}, or correct driver.package`,
+      remedy: `copy the package there, or correct driver.package${keep}`,
     });
   });
 
@@ -297,17 +297,17 @@ describe('a guest with the driver', () => {
     });
   });
 
-  test.each<[string, readonly DkmsEntry[], string[]]>([
-    ['added', [dkms('added', undefined)], []],
-    ['built', [dkms('built')], []],
-    ['installed for another kernel', [dkms('installed', '6.4.0-150600.21-default')], []],
-  ])('that is only %s in DKMS is installed by DKMS', (_how, entries, more) => {
+  test.each([
+    ['added', [dkms('added', undefined)]],
+    ['built', [dkms('built')]],
+    ['installed for another kernel', [dkms('installed', '6.4.0-150600.21-default')]],
+  ])('that is only %s in DKMS is installed by DKMS', (_how, entries) => {
     expect(judge(withDriver({ dkms: entries }))).toEqual({
       is: 'due',
       changes: [
         {
           kind: 'run',
-          argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL, ...more],
+          argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL],
           timeoutMs: 1_800_000,
           because: `driver ${VERSION} is not registered with DKMS for ${KERNEL}`,
         },
@@ -319,14 +319,22 @@ describe('a guest with the driver', () => {
     expect(judge(withDriver({ dkms: [dkms('installed-weak')] }))).toMatchObject({ is: 'settled' });
   });
 
-  test('after a kernel update has its modules built by DKMS', () => {
+  test('after a kernel update has its modules built by DKMS and loaded', () => {
     const entries = [dkms('installed', '6.4.0-150600.21-default')];
-    expect(judge(withDriver({ onDisk: undefined, loaded: undefined, dkms: entries }))).toMatchObject({
+    expect(judge(withDriver({ onDisk: undefined, loaded: undefined, dkms: entries }))).toEqual({
       is: 'due',
       changes: [
         {
+          kind: 'run',
           argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL],
+          timeoutMs: 1_800_000,
           because: `driver ${VERSION} has no modules for ${KERNEL}`,
+        },
+        {
+          kind: 'run',
+          argv: ['modprobe', 'nvidia'],
+          timeoutMs: 120_000,
+          because: `driver ${VERSION} is not loaded`,
         },
       ],
     });
@@ -335,7 +343,10 @@ describe('a guest with the driver', () => {
   test('whose modules were taken away from under DKMS has them put back by force', () => {
     expect(judge(withDriver({ onDisk: undefined, loaded: undefined }))).toMatchObject({
       is: 'due',
-      changes: [{ argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL, '--force'] }],
+      changes: [
+        { argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL, '--force'] },
+        { argv: ['modprobe', 'nvidia'] },
+      ],
     });
   });
 
@@ -404,6 +415,7 @@ describe('a guest that brings its own driver, and none is asked for', () => {
           argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL],
           because: `driver ${VERSION} has no modules for ${KERNEL}`,
         },
+        { argv: ['modprobe', 'nvidia'] },
       ],
     });
   });

@@ -1,0 +1,296 @@
+/**
+ * The whole journey on a Debian with its own systemd in a container: the built program, apt, dkms with a compiler, update-initramfs
+ * or dracut, systemd and its journal are the real ones.
+ *
+ * Not real here, because a container shares the machine's kernel and there is no GPU: the kernel release (the one whose modules and
+ * headers are installed is shown instead of the running one; `uname` still tells the truth), the PCI bus with its GPU, which drivers
+ * are loaded and bound, NVIDIA's package and what it installs (nvidia-gridd, nvidia-smi: stand-ins), and the license service.
+ * Nothing boots from the initrd that is built: it is read, and nouveau takes the GPU at boot unless it is blacklisted on disk.
+ */
+import assert from 'node:assert/strict';
+import { join, resolve } from 'node:path';
+import { makeToken } from '../helpers/folder-guest.ts';
+import { buildStandInRun } from '../helpers/stand-in-run.ts';
+import { type Check, indent, runInOrder, type Tally } from './checks.ts';
+import { type Container, createContainer } from './container.ts';
+import { HARDWARE, kernelOf, plugIn, powerOn } from './hardware.ts';
+import { DEBIAN_ARCHITECTURE, openImage, requireMachine } from './image.ts';
+import { differences, takeManifest } from './manifest.ts';
+import { NotRun } from './not-run.ts';
+
+/** The two programs that build a Debian's initrd, each in a guest of its own; the second has a syslog daemon as well. */
+interface Variant {
+  readonly name: string;
+  readonly packages: readonly string[];
+  readonly readInitrd: (guest: Container, image: string, path: string) => Promise<string>;
+}
+
+const VARIANTS: readonly Variant[] = [
+  {
+    name: 'initramfs-tools',
+    packages: ['initramfs-tools'],
+    async readInitrd(guest, image, path) {
+      await guest.succeed(['unmkinitramfs', image, '/tmp/initrd'], { deadlineMs: MINUTE_MS });
+      return guest.succeed(['cat', `/tmp/initrd/main${path}`]);
+    },
+  },
+  {
+    name: 'dracut',
+    packages: ['dracut', 'rsyslog'],
+    readInitrd: (guest, image, path) =>
+      guest.succeed(['lsinitrd', '--file', path.slice(1), image], { deadlineMs: MINUTE_MS }),
+  },
+];
+
+/** A bare Debian that boots; nothing that the journey is to install. */
+const BASE = ['systemd', 'systemd-sysv', 'udev', 'kmod', 'dbus', 'zstd', `linux-image-${DEBIAN_ARCHITECTURE}`];
+const MINUTE_MS = 60_000;
+const PROJECT = resolve(import.meta.dirname, '../..');
+const TOKEN = '/opt/client_configuration_token_11-20-2026-10-00-00.tok';
+const BLACKLIST = '/etc/modprobe.d/blacklist-nouveau.conf';
+const MARKER = '/var/lib/vgpu-guest/resume.json';
+const RESUME_UNIT = 'vgpu-guest-resume.service';
+const PROGRAM_LOG = '/var/log/vgpu-guest.log';
+/** What a run with nothing to do leaves as it is. */
+const UNTOUCHED = ['/etc', '/boot', '/usr/lib/modules', '/usr/src', '/var/lib/nvidia', '/var/lib/dkms'];
+const EVIDENCE = [PROGRAM_LOG, '/var/log/nvidia-installer.log', '/var/log/syslog', '/var/lib/vgpu-guest/report.json'];
+/** Keeps apt and dpkg out as a running package manager does, by a POSIX lock, which flock(1) cannot take. */
+const HOLD_PACKAGE_LOCK = `#!/usr/bin/perl
+use Fcntl;
+$| = 1;
+open(my $lock, '>>', '/var/lib/dpkg/lock-frontend') or die $!;
+my $whole_file = pack('s s x4 q q l x4', F_WRLCK, 0, 0, 0, 0);
+fcntl($lock, F_SETLK, $whole_file) or die $!;
+print "locked\n";
+<STDIN>;
+`;
+
+function journey(guest: Container, { readInitrd }: Variant, kernel: string, version: string): readonly Check[] {
+  const manifest = () => takeManifest(guest.root, UNTOUCHED);
+
+  return [
+    [
+      'a plan for a bare guest names what is due and changes nothing',
+      async () => {
+        await guest.boot();
+        await guest.succeed(['systemctl', 'is-system-running', '--wait'], { deadlineMs: MINUTE_MS });
+        const before = await manifest();
+        const plan = JSON.parse(await guest.succeed(['vgpu-guest', 'plan', '--json']));
+        const verdicts = plan.steps.map((step: PlannedStep) => `${step.id}: ${step.verdict.is}`);
+        assert.deepEqual(verdicts, [
+          'install-prerequisites: due',
+          'blacklist-nouveau: due',
+          'rebuild-initrd: due',
+          'leave-nouveau: due',
+          'install-driver: due',
+          'configure-gridd: due',
+          'place-token: due',
+          'restart-gridd: due',
+          'await-license: due',
+          'patch-xorg: settled',
+        ]);
+        assert.deepEqual(differences(before, await manifest()), []);
+      },
+    ],
+    [
+      'while apt is locked, apply waits, and a second apply is told to come again; the first one then ends in a reboot',
+      async () => {
+        await guest.write('/root/hold-package-lock', HOLD_PACKAGE_LOCK, 0o755);
+        const lock = await guest.hold(['/root/hold-package-lock']);
+        const first = guest.fail(['vgpu-guest', 'apply'], 3, { deadlineMs: 4 * MINUTE_MS });
+        try {
+          await Promise.race([guest.waitUntilSucceeds(['grep', 'cache lock', PROGRAM_LOG]), first]);
+          const second = await guest.fail(['vgpu-guest', 'apply'], 75);
+          assert.match(second.stderr, /another/);
+        } finally {
+          await lock.release();
+          await first;
+        }
+      },
+    ],
+    [
+      'apt has installed the headers of this very kernel, a compiler and dkms',
+      async () => {
+        const packages = [`linux-headers-${kernel}`, 'dkms', 'gcc', 'make', 'libglvnd-dev', 'pkg-config'];
+        const table = await guest.succeed(['dpkg-query', '--list', ...packages]);
+        const installed = [...table.matchAll(/^ii {2}([^ :]+)/gm)].map(([, name]) => name);
+        assert.deepEqual(installed.sort(), packages.sort());
+        await guest.succeed(['dpkg', '--audit']);
+      },
+    ],
+    [
+      'the new initrd holds the blacklist',
+      async () => {
+        const onDisk = await guest.succeed(['cat', BLACKLIST]);
+        assert.match(onDisk, /^blacklist nouveau$/m);
+        assert.equal(await readInitrd(guest, `/boot/initrd.img-${kernel}`, BLACKLIST), onDisk);
+      },
+    ],
+    [
+      'apply says a reboot is needed for as long as there was none',
+      async () => {
+        await guest.succeed(['systemctl', 'is-enabled', RESUME_UNIT]);
+        const before = await manifest();
+        await guest.fail(['vgpu-guest', 'apply'], 3);
+        await guest.succeed(['vgpu-guest', 'reboot-required']);
+        assert.deepEqual(differences(before, await manifest()), []);
+      },
+    ],
+    [
+      'the next boot goes on by itself, to the end',
+      async () => {
+        await guest.reboot();
+        await guest.succeed(['systemctl', 'is-system-running', '--wait'], { deadlineMs: 4 * MINUTE_MS });
+        await guest.fail(['test', '-e', MARKER], 1);
+        const { stdout } = await guest.execute(['systemctl', 'list-unit-files', '--no-legend', RESUME_UNIT]);
+        assert.equal(stdout, '');
+      },
+    ],
+    [
+      'dkms has built the module nvidia for this kernel',
+      async () => {
+        const status = await guest.succeed(['dkms', 'status', '-m', 'nvidia']);
+        assert.match(status, new RegExp(`^nvidia/${version}, ${kernel}, \\w+: installed$`, 'm'));
+        const magic = await guest.succeed(['modinfo', '-k', kernel, '-F', 'vermagic', 'nvidia']);
+        assert.equal(magic.split(' ')[0], kernel);
+      },
+    ],
+    [
+      'nvidia-gridd runs and has told the journal of its license',
+      async () => {
+        await guest.waitForUnit('nvidia-gridd.service');
+        const journal = await guest.succeed(['journalctl', '--boot', '--output=cat', '--identifier=nvidia-gridd']);
+        assert.match(journal, /^License acquired successfully\. /m);
+        const token = await guest.succeed([
+          'stat',
+          '--format=%a %U',
+          `/etc/nvidia/ClientConfigToken/${TOKEN.slice(5)}`,
+        ]);
+        assert.equal(token.trim(), '744 root');
+      },
+    ],
+    [
+      'a second apply finds everything settled and changes nothing',
+      async () => {
+        const before = await manifest();
+        const report = JSON.parse(await guest.succeed(['vgpu-guest', 'apply', '--json']));
+        assert.equal(report.outcome, 'settled');
+        assert.equal(report.changed, false);
+        assert.deepEqual(differences(before, await manifest()), []);
+      },
+    ],
+    [
+      'status says that the guest is licensed',
+      async () => {
+        const status = JSON.parse(await guest.succeed(['vgpu-guest', 'status', '--json']));
+        assert.equal(status.license.state, 'licensed');
+        assert.deepEqual(status.driver, { installed: version, loaded: version });
+        assert.deepEqual(status.gridd, { unit: 'nvidia-gridd.service', active: true });
+        assert.equal(status.rebootNeeded, false);
+      },
+    ],
+    [
+      'the log has no error and no secret',
+      async () => {
+        const text = await guest.succeed(['cat', PROGRAM_LOG]);
+        const entries = text
+          .trim()
+          .split('\n')
+          .map(line => JSON.parse(line) as { level: string });
+        assert.deepEqual(
+          entries.filter(({ level }) => level === 'error'),
+          [],
+        );
+        const token = await guest.succeed(['cat', TOKEN]);
+        assert.ok(!text.includes(token.slice(0, 100)));
+      },
+    ],
+    [
+      'a service that refuses the license ends in exit code 5 with its reason',
+      async () => {
+        await guest.write('/var/lib/stubs/license-service', `answer=refuse\nreason=${REFUSAL}\n`, 0o644);
+        await guest.reboot();
+        await guest.waitForUnit('multi-user.target', MINUTE_MS);
+        const { stderr } = await guest.fail(['vgpu-guest', 'apply', '--license-timeout', '5s'], 5);
+        assert.ok(stderr.includes(REFUSAL), stderr);
+      },
+    ],
+    [
+      'and once the service grants it, apply ends licensed',
+      async () => {
+        await guest.write('/var/lib/stubs/license-service', 'answer=grant\n', 0o644);
+        await guest.succeed(['systemctl', 'restart', 'nvidia-gridd.service']);
+        const report = JSON.parse(await guest.succeed(['vgpu-guest', 'apply', '--json']));
+        assert.equal(report.license.state, 'licensed');
+      },
+    ],
+  ];
+}
+
+const REFUSAL = 'No pool features found for : NVIDIA RTX Virtual Workstation';
+
+interface PlannedStep {
+  readonly id: string;
+  readonly verdict: { readonly is: string };
+}
+
+/** The built program with its own Node, the package, the token and the configuration, as an operator would lay them out. */
+async function furnish(guest: Container): Promise<string> {
+  const { name, version, bytes } = buildStandInRun();
+  await plugIn(guest.root);
+  await guest.copyIn(join(PROJECT, 'dist/vgpu-guest.mjs'), '/usr/lib/vgpu-guest/vgpu-guest.mjs', 0o644);
+  await guest.write(
+    '/usr/bin/vgpu-guest',
+    `#!/bin/sh\nexec /usr/lib/vgpu-guest/node /usr/lib/vgpu-guest/vgpu-guest.mjs "$@"\n`,
+    0o755,
+  );
+  await guest.write(`/opt/${name}`, bytes, 0o755);
+  await guest.write(TOKEN, makeToken(), 0o600);
+  await guest.write(
+    '/etc/vgpu-guest/config.yaml',
+    `driver:\n  package: /opt/${name}\nlicense:\n  token: ${TOKEN}\n  timeout: 30s\n`,
+    0o644,
+  );
+  return version;
+}
+
+async function runVariant(variant: Variant, signal: AbortSignal): Promise<Tally> {
+  const log = (line: string) => console.log(`    ${line}`);
+  const image = await openImage({ suite: 'bookworm', packages: [...BASE, ...variant.packages] }, log, signal);
+  const node = { from: process.execPath, to: '/usr/lib/vgpu-guest/node' };
+  const name = `vgpu-guest-${variant.name}`;
+  await using guest = await createContainer({ name, image, seenAs: HARDWARE, binds: [node], powerOn, log, signal });
+  const version = await furnish(guest);
+  const kernel = await kernelOf(guest.root);
+  // awaited here: the guest goes when this function ends
+  return await runInOrder(variant.name, journey(guest, variant, kernel, version), async () => {
+    const folder = join(PROJECT, '.cache/container-journey', variant.name);
+    await guest.keepEvidence(folder, EVIDENCE);
+    console.log(indent(`console, journal and logs of the guest: ${folder}`));
+  });
+}
+
+async function main(names: readonly string[], signal: AbortSignal): Promise<Tally> {
+  const chosen = VARIANTS.filter(({ name }) => names.length === 0 || names.includes(name));
+  let tally: Tally = { passed: 0, failed: 0 };
+  await requireMachine(['mmdebstrap', 'systemd-nspawn', 'nsenter', 'setpriv']);
+  for (const variant of chosen) {
+    const { passed, failed } = await runVariant(variant, signal);
+    tally = { passed: tally.passed + passed, failed: tally.failed + failed };
+  }
+  return tally;
+}
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+}
+try {
+  const { passed, failed } = await main(process.argv.slice(2), stop.signal);
+  process.exitCode = passed > 0 && failed === 0 ? 0 : 1;
+  console.log(`${passed} passed, ${failed} failed`);
+} catch (error) {
+  process.exitCode = 1;
+  console.log(error instanceof NotRun ? `not run: ${error.message}` : error);
+  console.log('0 passed, 1 failed');
+}
