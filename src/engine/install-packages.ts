@@ -15,8 +15,6 @@ const UNAVAILABLE = [
   /Unable to locate package (\S+)/,
   /Package '?([^'\s]+)'? has no installation candidate/,
 ];
-/** zypper(8): what was asked for is done, and there is something to know (reboot or restart needed, a repository skipped, …). */
-const ZYPPER_DONE_WITH_NOTICE: readonly number[] = [100, 101, 102, 103, 106, 107];
 /** How a line begins that says why; most of the rest is progress. */
 const TELLING = /^(?:E: |Error|error|ERROR|Problem|Fatal|dpkg: error|File .* not found)/;
 const QUOTED_LINES = 4;
@@ -50,8 +48,7 @@ export async function installPackages(
   const absent = unavailable(outcome, packages);
   if (absent.length > 0) throw await noProvider(guest, family, manager, absent);
   if (outcome.code === 0) return;
-  if (manager.program !== 'zypper' || !ZYPPER_DONE_WITH_NOTICE.includes(outcome.code))
-    throw new AgentError(endOf(argv, outcome));
+  if (!manager.noticeCodes?.includes(outcome.code)) throw new AgentError(endOf(argv, outcome));
   tell.warn(endOf(argv, outcome));
 }
 

@@ -6,8 +6,10 @@ export interface Requirement {
   readonly name: string;
   /** What the package manager is asked for; the name unless an exact version is meant. */
   readonly ask: string;
-  /** Met by the kernel's build tree as well, however it got there. */
+  /** Met by the kernel's build tree, however it got there. */
   readonly headers?: true;
+  /** Met by this program as well, whichever package brought it. */
+  readonly program?: string;
   /** Where the package is found when the enabled repositories have none. */
   readonly source?: string;
 }
@@ -34,6 +36,8 @@ export interface PackageManager {
   readonly refresh?: Argv;
   readonly install: (packages: readonly string[]) => Argv;
   readonly env: Readonly<Record<string, string>>;
+  /** Exit codes besides 0 for: done, and there is something to know. */
+  readonly noticeCodes?: readonly number[];
   /** How it says that somebody else holds its lock; `code` is enough where the number is only used for that. */
   readonly locked: { readonly code?: number; readonly text: RegExp };
 }
@@ -75,6 +79,8 @@ export const FAMILIES: readonly Family[] = [
         program: 'zypper',
         install: packages => ['zypper', '--non-interactive', 'install', '--no-recommends', ...packages],
         env: { ZYPP_LOCK_TIMEOUT: String(LOCK_WAIT_S) },
+        // zypper(8): a reboot or a restart of zypper is needed, a repository was skipped, a script of a package failed
+        noticeCodes: [100, 101, 102, 103, 106, 107],
         locked: { code: 7, text: /System management is locked/ }, // ZYPPER_EXIT_ZYPP_LOCKED
       },
     ],
@@ -116,9 +122,10 @@ export const FAMILIES: readonly Family[] = [
         headers: true,
         source: 'the kernel’s own repository; a newer kernel may have to be booted first',
       },
-      plain('pkg-config'),
+      { ...plain('pkg-config'), program: '/usr/bin/pkg-config' }, // newer releases know it as a virtual name of pkgconf only
       plain('libglvnd-dev'),
       plain('gcc'),
+      plain('libc6-dev'), // gcc only recommends it, and nvidia-installer looks for its headers
       plain('make'),
       plain('dkms'),
     ],

@@ -23,10 +23,14 @@ export async function collectPrerequisites({ guest, config, fact }: Look): Promi
   const names = packages.map(({ name }) => name);
   const { stdout } = await guest.query(family.installed(names), DATABASE_TIMEOUT_MS);
   const installed = installedNames(stdout);
-  return {
-    manager: manager?.program,
-    missing: requirements.filter(({ name, headers: ofKernel }) => (ofKernel ? !headers : !installed.has(name))),
-  };
+  const met = await Promise.all(
+    requirements.map(async ({ name, program, headers: ofKernel }) =>
+      ofKernel
+        ? headers
+        : installed.has(name) || (program !== undefined && (await guest.stat(program))?.kind === 'file'),
+    ),
+  );
+  return { manager: manager?.program, missing: requirements.filter((_, index) => !met[index]) };
 }
 
 /** The first of the family's package managers that is there. */

@@ -102,3 +102,11 @@ test('a guest of an unknown family lacks nothing that could be named', async () 
     names: [],
   });
 });
+
+test('a pkg-config that another package brought is one all the same', async () => {
+  const root = guestOf(UBUNTU);
+  writeProgram(root, 'dpkg-query', 'printf "ii  %s\\n" pkgconf libglvnd-dev gcc libc6-dev make dkms');
+  writeProgram(root, 'pkg-config', '');
+  writeFiles(root, { [`lib/modules/${UBUNTU.kernel}/build/Makefile`]: 'all:\n' });
+  expect((await missing(root)).names).toEqual([]);
+});

@@ -59,6 +59,7 @@ describe('a key in gridd.conf', () => {
       `A=2\r\nB=1\r\n\r\n${ADDED_BY}\r\nC=3\r\n`,
     ],
     ['keeps a file that ends without a newline', 'B=1\nA=1', { A: '2' }, 'B=1\nA=2'],
+    ['leaves mixed line ends mixed', 'A=1\r\nB=1\n', { C: '2' }, `A=1\r\nB=1\n\r\n${ADDED_BY}\r\nC=2\r\n`],
     ['ends the last line before it is appended', 'B=1', { A: '2' }, `B=1\n\n${ADDED_BY}\nA=2\n`],
     ['is taken away by a comment sign without a template', 'A=1\nB=1\n', { A: undefined }, '#A=1\nB=1\n'],
     ['stays away when it is not there', '#A=1\nB=1\n', { A: undefined }, '#A=1\nB=1\n'],

@@ -129,6 +129,8 @@ describe('the answer of nvidia-smi', () => {
   });
 
   it('has its entities left as they are', () => {
+    const status = 'Unlicensed &lt;&#65;&amp;';
+    expect(gpuOf(gpuXml({ section: section(status) }))?.license?.raw).toBe(status);
     const evil = log(gpuXml())
       .replace('<!DOCTYPE nvidia_smi_log', '<!DOCTYPE nvidia_smi_log [<!ENTITY a "aaaa">]')
       .replace('GPU-1', '&a;&a;');
