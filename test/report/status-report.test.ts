@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import { FAMILIES } from '../../src/facts/families.ts';
+import { type StatusFacts, statusJson, statusText } from '../../src/report/status-report.ts';
+
+const facts: StatusFacts = {
+  system: {
+    name: 'SUSE Linux Enterprise Server 15 SP6',
+    version: '15.6',
+    family: FAMILIES[0],
+    kernel: '6.4.0-150600.23.47-default',
+    bootId: 'b',
+    readOnly: undefined,
+    nowUs: 0,
+  },
+  gpus: [{ address: '0000:00:06.0', device: '2236', kind: 'vga', driver: 'nvidia', mode: 'vgpu' }],
+  smi: {
+    answers: true,
+    driverVersion: '570.211.01',
+    gpus: [{ address: '0000:00:06.0', name: 'NVIDIA A10-4Q', uuid: 'GPU-1', mode: 'vgpu', license: undefined }],
+  },
+  driver: { installed: '570.211.01', onDisk: '570.211.01', loaded: '570.211.01', dkms: [] },
+  gridd: {
+    binary: true,
+    binaryChangedUs: 1,
+    unit: {
+      load: 'loaded',
+      active: 'active',
+      enabled: 'enabled',
+      result: 'success',
+      exitCode: 0,
+      mainPid: 1,
+      startedUs: 1,
+      lastStartedUs: 1,
+    },
+    conf: undefined,
+    template: undefined,
+  },
+  virtualization: 'kvm',
+  hardware: { displays: [] },
+  license: { state: 'licensed', product: 'NVIDIA RTX Virtual Workstation', expiresAt: '2026-07-07T16:01:44Z' },
+  rebootNeeded: false,
+};
+
+test('JSON has what the contract names', () => {
+  expect(statusJson(facts)).toEqual({
+    schema: 'vgpu-guest/status/1',
+    guest: {
+      distribution: 'SUSE Linux Enterprise Server 15 SP6',
+      kernel: '6.4.0-150600.23.47-default',
+      virtualization: 'kvm',
+    },
+    gpus: [{ address: '0000:00:06.0', name: 'NVIDIA A10-4Q', mode: 'vgpu', driver: 'nvidia' }],
+    driver: { installed: '570.211.01', loaded: '570.211.01' },
+    gridd: { unit: 'loaded', active: 'active' },
+    license: { state: 'licensed', product: 'NVIDIA RTX Virtual Workstation', expiresAt: '2026-07-07T16:01:44Z' },
+    rebootNeeded: false,
+  });
+});
+
+test('before the driver the PCI database names the GPU, and what is not known is left out', () => {
+  const bare: StatusFacts = {
+    ...facts,
+    gpus: [{ address: '0000:00:06.0', device: '2335', kind: '3d', driver: undefined, mode: undefined }],
+    smi: { answers: false, problem: 'nvidia-smi is not there', code: 127 },
+    driver: { installed: undefined, onDisk: undefined, loaded: undefined, dkms: undefined },
+    hardware: { displays: [{ address: '0000:00:06.0', name: 'GH100 [H200 SXM 141GB]' }] },
+  };
+  expect(statusJson(bare)).toMatchObject({
+    gpus: [{ address: '0000:00:06.0', name: 'GH100 [H200 SXM 141GB]', mode: 'none' }],
+    driver: {},
+  });
+  expect(statusText(statusJson(bare))).toContain('driver        none installed, none loaded');
+});
