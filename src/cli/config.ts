@@ -25,11 +25,14 @@ export async function configSchemaCommand(_options: CommonOptions, io: Io): Prom
 export async function configShowCommand(options: CommonOptions, io: Io): Promise<number> {
   const guest = openEyes({ root: options.root, env: io.env, stop: io.stop });
   const { config } = await readConfig(guest, options, io.env);
-  const { timeoutMs, ...license } = config.license;
-  const shown = {
-    ...config,
-    license: { ...license, timeout: timeoutMs % 1_000 === 0 ? `${timeoutMs / 1_000}s` : `${timeoutMs}ms` },
-  };
+  const { lockTimeoutMs, license, ...rest } = config;
+  const { timeoutMs, ...source } = license;
+  const shown = { ...rest, license: { ...source, timeout: words(timeoutMs) }, lockTimeout: words(lockTimeoutMs) };
   io.out(options.json ? JSON.stringify(shown, null, 2) : stringify(shown).trimEnd());
   return EXIT.settled;
+}
+
+/** A duration as the file has it. */
+function words(ms: number): string {
+  return ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
 }

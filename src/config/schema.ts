@@ -85,7 +85,9 @@ export const configSchema = z
       .prefault({})
       .describe('The X server'),
     reboot: z.enum(['never', 'auto']).default('never').describe('auto: reboot by itself when the journey needs it'),
+    lockTimeout: duration.default('5m').describe("How long another program may hold the package manager's lock"),
   })
+  .transform(({ lockTimeout, ...rest }) => ({ ...rest, lockTimeoutMs: parseDuration(lockTimeout) ?? 0 }))
   .describe('Configuration of vgpu-guest');
 
 /** What a person may write. */

@@ -31,7 +31,13 @@ export async function awaitLicense(guest: Guest, config: Config, wait: LicenseWa
   try {
     const { gridd, system } = await collect(lookAt(guest, config), ['gridd', 'system']);
     const syslogPath = system.family?.syslogPath ?? SYSLOG_PATH;
-    const listener = listenToGridd(guest, { unit: gridd.unit, syslogPath, tell: wait.tell, onNews: bell.ring });
+    const listener = listenToGridd(guest, {
+      unit: gridd.unit,
+      source: config.license.server ? 'server' : 'token',
+      syslogPath,
+      tell: wait.tell,
+      onNews: bell.ring,
+    });
     try {
       return await poll(guest, config, wait, listener, bell);
     } finally {
@@ -86,15 +92,15 @@ async function poll(
   }
 }
 
-const LOOK_INTO_THE_JOURNAL =
-  'journalctl -b -u nvidia-gridd says why; vgpu-guest doctor looks for the causes that are known';
-const ASK_THE_DOCTOR = 'vgpu-guest doctor looks for the causes that are known; license.timeout is how long to wait';
+const LOOK_INTO_THE_JOURNAL = 'journalctl -b -u nvidia-gridd says why; mend that, and run vgpu-guest apply again';
+const ASK_THE_SERVER =
+  'journalctl -b -t nvidia-gridd has all that it said; see whether the license server can be reached and has a license left; license.timeout is how long to wait';
 
 function licensed(explanation: string): LicenseOutcome {
   return { licensed: true, explanation, remedy: undefined };
 }
 
-function unlicensed(how: string, { failure, last }: Talk, smi: SmiFact, remedy = ASK_THE_DOCTOR): LicenseOutcome {
+function unlicensed(how: string, { failure, last }: Talk, smi: SmiFact, remedy = ASK_THE_SERVER): LicenseOutcome {
   const said = failure
     ? `${failure.meaning} (nvidia-gridd: ${failure.message})`
     : last

@@ -3,9 +3,11 @@ import type { Argv, Change } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
 import type { Family } from '../facts/families.ts';
+import { GRIDD_UNIT } from '../facts/gridd.ts';
 import type { Guest } from '../guest/guest.ts';
 import { awaitLicense } from './await-license.ts';
 import { failedCommand } from './failed-command.ts';
+import { lastFailure } from './gridd-talk.ts';
 import { installDriver } from './install-driver.ts';
 import { installPackages } from './install-packages.ts';
 import { rebuildInitrd } from './rebuild-initrd.ts';
@@ -44,8 +46,7 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
     case 'set-mode':
       return await guest.setMode(change.path, change.mode);
     case 'install-packages':
-      if (!around.family) throw new AgentError('packages cannot be installed on an unknown distribution');
-      return await installPackages(guest, around.family, change.packages, tell);
+      return await install(change.packages, around);
     case 'rebuild-initrd':
       return await rebuildInitrd(guest, change, tell);
     case 'install-driver':
@@ -68,6 +69,11 @@ async function keepOriginal(guest: Guest, path: string): Promise<void> {
   await guest.writeText(original, text, old.mode);
 }
 
+async function install(packages: readonly string[], { guest, config, family, tell }: Surroundings): Promise<void> {
+  if (!family) throw new AgentError('packages cannot be installed on an unknown distribution');
+  await installPackages(guest, { family, packages, lockTimeoutMs: config.lockTimeoutMs, tell });
+}
+
 async function freeName(guest: Guest, wanted: string): Promise<string> {
   let name = wanted;
   for (let number = 2; await guest.stat(name); number++) name = `${wanted}.${number}`;
@@ -82,7 +88,13 @@ async function command(guest: Guest, argv: Argv, timeoutMs: number, tell: Tell):
 async function service(guest: Guest, unit: string, action: 'enable' | 'restart', tell: Tell): Promise<void> {
   const argv: Argv = ['systemctl', action, unit];
   const outcome = await guest.run(argv, { timeoutMs: SERVICE_TIMEOUT_MS, onLine: line => tell.progress(line) });
-  if (outcome.code !== 0) throw failedCommand(argv, outcome, `journalctl -b -u ${unit} says why`);
+  if (outcome.code === 0) return;
+  const said = unit === GRIDD_UNIT ? await lastFailure(guest) : undefined;
+  const failed = failedCommand(argv, outcome, said?.remedy ?? `journalctl -b -u ${unit} says why`);
+  if (!said) throw failed;
+  throw new AgentError(`${failed.message}\n  nvidia-gridd: ${said.message} (${said.meaning})`, {
+    remedy: failed.remedy,
+  });
 }
 
 async function license(timeoutMs: number, { guest, config, tell, stop }: Surroundings): Promise<void> {

@@ -9,11 +9,11 @@ import {
   readSyslogLine,
   startedPid,
 } from '../formats/license-log.ts';
-import type { Guest } from '../guest/guest.ts';
+import type { Guest, GuestView } from '../guest/guest.ts';
 import type { Tell } from './tell.ts';
 
 /** A line of the daemon and what it means. */
-export interface Heard extends GriddTalk {
+interface Heard extends GriddTalk {
   readonly message: string;
 }
 
@@ -35,6 +35,8 @@ export interface Listener {
 
 export interface Listening {
   readonly unit: GriddUnit;
+  /** Where the license is to come from. */
+  readonly source: 'token' | 'server';
   /** Where the system logger writes, for a guest without a journal. */
   readonly syslogPath: string;
   readonly tell: Tell;
@@ -43,7 +45,7 @@ export interface Listening {
 }
 
 /** Follows what nvidia-gridd says from its present start on, and passes it on in other words. */
-export function listenToGridd(guest: Guest, { unit, syslogPath, tell, onNews }: Listening): Listener {
+export function listenToGridd(guest: Guest, { unit, source, syslogPath, tell, onNews }: Listening): Listener {
   const stopping = new AbortController();
   let talk = SILENCE;
 
@@ -64,7 +66,7 @@ export function listenToGridd(guest: Guest, { unit, syslogPath, tell, onNews }: 
     if (stopping.signal.aborted) return;
     for await (const raw of guest.follow(argv, stopping.signal)) {
       const line = read(raw);
-      if (line && isOurs(line)) hear({ message: line.message, ...interpret(line.message) });
+      if (line && isOurs(line)) hear({ message: line.message, ...interpret(line.message, source) });
     }
   }
 
@@ -80,6 +82,25 @@ export function listenToGridd(guest: Guest, { unit, syslogPath, tell, onNews }: 
     else tell.info(text);
     if (kind === 'success' || hard) onNews();
   }
+}
+
+/** What the daemon said before it ended: its newest failure that has a remedy, else its newest failure. */
+export async function lastFailure(guest: GuestView): Promise<Heard | undefined> {
+  const { stdout } = await guest.query([
+    'journalctl',
+    '--quiet',
+    '--boot',
+    '--lines',
+    '20',
+    '--output',
+    'json',
+    'SYSLOG_IDENTIFIER=nvidia-gridd',
+  ]);
+  const heard = stdout.split('\n').flatMap(raw => {
+    const line = readJournalLine(raw);
+    return line ? [{ message: line.message, ...interpret(line.message) }] : [];
+  });
+  return heard.reduce((talk, line) => after(talk, line), SILENCE).failure;
 }
 
 const SILENCE: Talk = { successes: 0, last: undefined, failure: undefined };

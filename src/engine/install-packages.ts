@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Argv } from '../change.ts';
 import { AgentError } from '../errors.ts';
 import type { Family, PackageManager } from '../facts/families.ts';
@@ -19,13 +20,20 @@ const UNAVAILABLE = [
 const TELLING = /^(?:E: |Error|error|ERROR|Problem|Fatal|dpkg: error|File .* not found)/;
 const QUOTED_LINES = 4;
 
+/** Not every lock is one that the package manager waits for by itself: apt-get update gives up at once. */
+const LOCK_PAUSE_MS = 2_000;
+
+export interface Installation {
+  readonly family: Family;
+  readonly packages: readonly string[];
+  /** How long somebody else may hold the package manager's lock. */
+  readonly lockTimeoutMs: number;
+  readonly tell: Tell;
+}
+
 /** Installs packages with the family's package manager; every line of it is told as progress. */
-export async function installPackages(
-  guest: Guest,
-  family: Family,
-  packages: readonly string[],
-  tell: Tell,
-): Promise<void> {
+export async function installPackages(guest: Guest, installation: Installation): Promise<void> {
+  const { family, packages, lockTimeoutMs, tell } = installation;
   const manager = await findManager(guest, family);
   if (!manager) {
     const names = family.managers.map(({ program }) => program).join(' nor ');
@@ -34,16 +42,26 @@ export async function installPackages(
       remedy: `install by hand: ${packages.join(' ')}`,
     });
   }
-  const run = (argv: Argv) => guest.run(argv, { env: manager.env, onLine: line => tell.progress(line) });
+  const deadlineMs = performance.now() + lockTimeoutMs;
+  const lockWaitS = Math.round(lockTimeoutMs / 1_000);
+  const run = async (argv: Argv) => {
+    for (;;) {
+      const outcome = await guest.run(argv, { env: manager.env(lockWaitS), onLine: line => tell.progress(line) });
+      if (!isLocked(manager, outcome)) return outcome;
+      const leftMs = deadlineMs - performance.now();
+      if (leftMs <= 0) throw busy(manager, outcome, lockWaitS);
+      tell.progress(`another program holds the lock of ${manager.program}; it has ${Math.ceil(leftMs / 1_000)} s more`);
+      await setTimeout(Math.min(LOCK_PAUSE_MS, leftMs));
+    }
+  };
 
-  if (manager.refresh) {
-    const outcome = await run(manager.refresh);
-    if (isLocked(manager, outcome)) throw busy(manager, outcome);
-    if (outcome.code !== 0) tell.warn(`${endOf(manager.refresh, outcome)}; the present package lists are used`);
+  const refresh = manager.refresh?.(lockWaitS);
+  if (refresh) {
+    const outcome = await run(refresh);
+    if (outcome.code !== 0) tell.warn(`${endOf(refresh, outcome)}; the present package lists are used`);
   }
-  const argv = manager.install(packages);
+  const argv = manager.install(packages, lockWaitS);
   const outcome = await run(argv);
-  if (isLocked(manager, outcome)) throw busy(manager, outcome);
   // yum, and dnf by its configuration, install the others and end well
   const absent = unavailable(outcome, packages);
   if (absent.length > 0) throw await noProvider(guest, family, manager, absent);
@@ -62,9 +80,10 @@ function lockLine({ locked }: PackageManager, outcome: Outcome): string | undefi
   return linesOf(outcome).find(line => locked.text.test(line) && !line.startsWith('Waiting for'));
 }
 
-function busy(manager: PackageManager, outcome: Outcome): AgentError {
+function busy(manager: PackageManager, outcome: Outcome, lockWaitS: number): AgentError {
   const line = lockLine(manager, outcome);
-  return new AgentError(`another program holds the lock of ${manager.program}${line ? `\n  ${line}` : ''}`, {
+  const words = `another program holds the lock of ${manager.program}, for ${lockWaitS} s now`;
+  return new AgentError(`${words}${line ? `\n  ${line}` : ''}`, {
     fault: 'busy',
     remedy: 'wait for it to end (automatic updates often run after boot), then run vgpu-guest apply again',
   });

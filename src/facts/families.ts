@@ -33,24 +33,22 @@ export interface Family {
 export interface PackageManager {
   readonly program: string;
   /** Makes the package lists current; a failure of one repository is no reason to stop. */
-  readonly refresh?: Argv;
-  readonly install: (packages: readonly string[]) => Argv;
-  readonly env: Readonly<Record<string, string>>;
+  readonly refresh?: (lockWaitS: number) => Argv;
+  /** `lockWaitS`: how long it waits by itself for a lock that somebody else holds, where it can be told. */
+  readonly install: (packages: readonly string[], lockWaitS: number) => Argv;
+  readonly env: (lockWaitS: number) => Readonly<Record<string, string>>;
   /** Exit codes besides 0 for: done, and there is something to know. */
   readonly noticeCodes?: readonly number[];
   /** How it says that somebody else holds its lock; `code` is enough where the number is only used for that. */
   readonly locked: { readonly code?: number; readonly text: RegExp };
 }
 
-/** Seconds that a package manager itself waits for its lock before it gives up. */
-const LOCK_WAIT_S = 300;
-
 const plain = (name: string): Requirement => ({ name, ask: name });
 
 const dnf = (program: 'dnf' | 'yum'): PackageManager => ({
   program,
   install: packages => [program, '--assumeyes', 'install', ...packages],
-  env: {},
+  env: () => ({}),
   // both wait by themselves; yum 3 gives up with this text when another program keeps the lock
   locked: { text: /Another app is currently holding the yum lock|Existing lock .*: another copy is running/ },
 });
@@ -78,7 +76,7 @@ export const FAMILIES: readonly Family[] = [
       {
         program: 'zypper',
         install: packages => ['zypper', '--non-interactive', 'install', '--no-recommends', ...packages],
-        env: { ZYPP_LOCK_TIMEOUT: String(LOCK_WAIT_S) },
+        env: lockWaitS => ({ ZYPP_LOCK_TIMEOUT: String(lockWaitS) }),
         // zypper(8): a reboot or a restart of zypper is needed, a repository was skipped, a script of a package failed
         noticeCodes: [100, 101, 102, 103, 106, 107],
         locked: { code: 7, text: /System management is locked/ }, // ZYPPER_EXIT_ZYPP_LOCKED
@@ -132,17 +130,17 @@ export const FAMILIES: readonly Family[] = [
     managers: [
       {
         program: 'apt-get',
-        refresh: ['apt-get', '--option', `DPkg::Lock::Timeout=${LOCK_WAIT_S}`, 'update'],
-        install: packages => [
+        refresh: lockWaitS => ['apt-get', '--option', `DPkg::Lock::Timeout=${lockWaitS}`, 'update'],
+        install: (packages, lockWaitS) => [
           'apt-get',
           '--assume-yes',
           '--no-install-recommends',
           '--option',
-          `DPkg::Lock::Timeout=${LOCK_WAIT_S}`,
+          `DPkg::Lock::Timeout=${lockWaitS}`,
           'install',
           ...packages,
         ],
-        env: { DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' },
+        env: () => ({ DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' }),
         locked: {
           text: /Could not get lock|Unable to (?:acquire|lock) (?:the )?(?:dpkg frontend|administration|directory)/,
         },

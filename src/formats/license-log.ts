@@ -40,14 +40,18 @@ export function startedPid(message: string): number | undefined {
   return asNumber(/^Started \((\d+)\)/.exec(message)?.[1]);
 }
 
-/** What nvidia-gridd says, in other words, as far as its lines have been published. */
-export function interpret(message: string): GriddTalk {
+/** What nvidia-gridd says, in other words, as far as its lines have been published; `source` is where the license is to come from. */
+export function interpret(message: string, source: 'token' | 'server' = 'token'): GriddTalk {
+  if (source === 'server' && NO_TOKEN.test(message))
+    return { kind: 'noise', meaning: 'a legacy server needs no token' };
   const known = TABLE.find(([pattern]) => pattern.test(message));
   if (known) return { ...known[1], ...(known[1].kind === 'failure' ? reasonOf(message) : {}) };
   if (!/fail|error|unable|cannot|invalid|denied/i.test(message)) return { kind: 'noise', meaning: '' };
   return { kind: 'failure', meaning: 'a failure that this program does not know', ...reasonOf(message) };
 }
 
+/** Said by drivers that know both worlds, even when a legacy server is configured and will do. */
+const NO_TOKEN = /^Unable to fetch the client configuration token file/;
 const TOKEN_REMEDY =
   'download a new client configuration token from the licensing portal, set license.token to it, and run vgpu-guest apply: it keeps every other file out of the token directory';
 
@@ -77,7 +81,7 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
   [/^Unable to open directory \/etc\/nvidia\/license/, { kind: 'noise', meaning: 'there is no node-locked license' }],
   [/^Failed to unlock PID file/, { kind: 'noise', meaning: 'the daemon is ending' }],
   [
-    /^Unable to fetch the client configuration token file/,
+    NO_TOKEN,
     {
       kind: 'failure',
       meaning: 'there is no token in the token directory',

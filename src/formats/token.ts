@@ -12,7 +12,7 @@ export interface TokenClaims {
   readonly nodes: readonly TokenNode[];
 }
 
-export interface TokenNode {
+interface TokenNode {
   readonly host: string;
   readonly ports: readonly { readonly service: string; readonly port: number }[];
 }

@@ -82,7 +82,8 @@ function staleness(config: Config, { gridd, token, system }: Reads, ahead: Reado
     return `nvidia-gridd does not run${failed ? ` (its last run ended with exit code ${unit.exitCode}, ${unit.result})` : ''}`;
   }
   if (ahead.has(configureGridd.id)) return 'gridd.conf is about to change';
-  if (ahead.has(placeToken.id)) return 'the token is about to change';
+  if (ahead.has(placeToken.id) && isTokenAboutToChange(config, { token, system }))
+    return 'the token is about to change';
   const { startedUs } = unit;
   if (startedUs === undefined) return undefined;
   if (startedUs > system.nowUs)
@@ -95,4 +96,10 @@ function staleness(config: Config, { gridd, token, system }: Reads, ahead: Reado
   const entry =
     config.license.token === undefined ? undefined : token.directory.find(({ changedUs }) => isNewer(changedUs));
   return entry && `${entry.name} in the token directory is newer than the running daemon`;
+}
+
+/** Stray files that go from its side leave the token as the daemon has read it. */
+function isTokenAboutToChange(config: Config, facts: Pick<Reads, 'token' | 'system'>): boolean {
+  const verdict = placeToken.judge(config, facts, new Set());
+  return verdict.is === 'due' && verdict.changes.some(({ kind }) => kind !== 'move');
 }

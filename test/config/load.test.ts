@@ -22,6 +22,7 @@ describe('a configuration that is right', () => {
       gridd: {},
       xorg: { manage: 'auto' },
       reboot: 'never',
+      lockTimeoutMs: 300_000,
     });
   });
 
@@ -64,9 +65,9 @@ describe('a fault is one line with the place, the key, what was found and what i
     ],
     [
       'licence: {}\n',
-      `${PATH}:1: licence: unknown key, did you mean license? (known: driver, license, gridd, xorg, reboot)`,
+      `${PATH}:1: licence: unknown key, did you mean license? (known: driver, license, gridd, xorg, reboot, lockTimeout)`,
     ],
-    ['xyzzy: 1\n', `${PATH}:1: xyzzy: unknown key (known: driver, license, gridd, xorg, reboot)`],
+    ['xyzzy: 1\n', `${PATH}:1: xyzzy: unknown key (known: driver, license, gridd, xorg, reboot, lockTimeout)`],
     [
       'license:\n  feature: vdws\n',
       `${PATH}:2: license.feature: found "vdws", allowed: auto, vgpu, vws, compute, vapps`,
@@ -110,7 +111,7 @@ test('the JSON Schema knows the same keys and is as strict', () => {
     properties: Record<string, { additionalProperties: unknown }>;
     additionalProperties: unknown;
   };
-  expect(Object.keys(schema.properties)).toEqual(['driver', 'license', 'gridd', 'xorg', 'reboot']);
+  expect(Object.keys(schema.properties)).toEqual(['driver', 'license', 'gridd', 'xorg', 'reboot', 'lockTimeout']);
   expect(schema.additionalProperties).toBe(false);
   expect(schema.properties.driver?.additionalProperties).toBe(false);
 });

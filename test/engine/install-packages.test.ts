@@ -11,7 +11,12 @@ const KERNELS = {
 };
 
 /** Runs the deed on a guest with these programs; what it says and what it called come back with its fault. */
-async function install(id: keyof typeof KERNELS, programs: Record<string, string>, packages: string[]) {
+async function install(
+  id: keyof typeof KERNELS,
+  programs: Record<string, string>,
+  packages: string[],
+  lockTimeoutMs = 0,
+) {
   const root = temporaryFolder();
   writeFiles(root, { 'proc/sys/kernel/osrelease': `${KERNELS[id]}\n`, calls: '' });
   for (const [name, script] of Object.entries(programs)) {
@@ -25,7 +30,7 @@ async function install(id: keyof typeof KERNELS, programs: Record<string, string
   };
   const guest = openGuest({ root, env: {} });
   const family = FAMILIES.find(candidate => candidate.id === id)!;
-  const fault = await installPackages(guest, family, packages, tell).then(
+  const fault = await installPackages(guest, { family, packages, lockTimeoutMs, tell }).then(
     () => undefined,
     ({ fault, message, remedy }) => ({ fault, message, remedy }),
   );
@@ -35,7 +40,7 @@ async function install(id: keyof typeof KERNELS, programs: Record<string, string
 describe('a guest of the SUSE family', () => {
   test('has zypper install, asking nothing, and each line is told', async () => {
     const zypper =
-      '[ "$ZYPP_LOCK_TIMEOUT" = 300 ] || exit 1; echo "Loading repository data..."; echo "Installing: gcc" >&2';
+      '[ "$ZYPP_LOCK_TIMEOUT" = 0 ] || exit 1; echo "Loading repository data..."; echo "Installing: gcc" >&2';
     expect(await install('suse', { zypper }, ['gcc', 'make'])).toEqual({
       fault: undefined,
       said: expect.arrayContaining(['Loading repository data...', 'Installing: gcc']),
@@ -48,7 +53,7 @@ describe('a guest of the SUSE family', () => {
     expect((await install('suse', { zypper }, ['gcc'])).fault).toEqual({
       fault: 'busy',
       message:
-        'another program holds the lock of zypper\n  System management is locked by the application with pid 812 (zypper).',
+        'another program holds the lock of zypper, for 0 s now\n  System management is locked by the application with pid 812 (zypper).',
       remedy: 'wait for it to end (automatic updates often run after boot), then run vgpu-guest apply again',
     });
   });
@@ -124,11 +129,11 @@ case $* in *update) echo "E: Failed to fetch http://mirror/InRelease" >&2; exit 
     const { fault, said, calls } = await install('debian', { 'apt-get': apt }, ['gcc']);
     expect(fault).toBeUndefined();
     expect(said.at(-1)).toBe(
-      'warn apt-get --option DPkg::Lock::Timeout=300 update ended with exit code 100\n  E: Failed to fetch http://mirror/InRelease; the present package lists are used',
+      'warn apt-get --option DPkg::Lock::Timeout=0 update ended with exit code 100\n  E: Failed to fetch http://mirror/InRelease; the present package lists are used',
     );
     expect(calls).toEqual([
-      'apt-get --option DPkg::Lock::Timeout=300 update',
-      'apt-get --assume-yes --no-install-recommends --option DPkg::Lock::Timeout=300 install gcc',
+      'apt-get --option DPkg::Lock::Timeout=0 update',
+      'apt-get --assume-yes --no-install-recommends --option DPkg::Lock::Timeout=0 install gcc',
     ]);
   });
 
@@ -137,7 +142,7 @@ case $* in *update) echo "E: Failed to fetch http://mirror/InRelease" >&2; exit 
     'E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), is another process using it?',
   ])('whose lock is held is told to try again (%#)', async line => {
     const { fault } = await install('debian', { 'apt-get': `echo '${line}' >&2; exit 100` }, ['gcc']);
-    expect(fault).toMatchObject({ fault: 'busy', message: `another program holds the lock of apt-get\n  ${line}` });
+    expect(fault).toMatchObject({ fault: 'busy', message: `another program holds the lock of apt-get, for 0 s now\n  ${line}` });
   });
 
   test.each([
@@ -162,4 +167,20 @@ case $* in *update) echo "E: Failed to fetch http://mirror/InRelease" >&2; exit 
       });
     },
   );
+});
+
+test('a lock that comes free in time is waited for, also where the package manager itself does not', async () => {
+  const aptGet = `if [ "$3" = update ] && [ ! -e "$GUEST_ROOT/free" ]; then
+  : >"$GUEST_ROOT/free"
+  echo 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 812 (apt-get)' >&2
+  exit 100
+fi`;
+  const { fault, said, calls } = await install('debian', { 'apt-get': aptGet }, ['gcc'], 60_000);
+  expect(fault).toBeUndefined();
+  expect(said).toContain('another program holds the lock of apt-get; it has 60 s more');
+  expect(calls).toEqual([
+    'apt-get --option DPkg::Lock::Timeout=60 update',
+    'apt-get --option DPkg::Lock::Timeout=60 update',
+    'apt-get --assume-yes --no-install-recommends --option DPkg::Lock::Timeout=60 install gcc',
+  ]);
 });

@@ -13,5 +13,7 @@ test('the unit starts the very program that wrote it, each word as systemd reads
 });
 
 test('plain words stay plain', () => {
-  expect(resumeUnitText(template, ['/usr/bin/vgpu-guest'])).toContain('\nExecStart=/usr/bin/vgpu-guest apply --resume\n');
+  expect(resumeUnitText(template, ['/usr/bin/vgpu-guest'])).toContain(
+    '\nExecStart=/usr/bin/vgpu-guest apply --resume\n',
+  );
 });

@@ -68,6 +68,11 @@ describe('what nvidia-gridd says', () => {
     expect(said).toEqual({ kind: 'failure', meaning: expect.stringMatching(meaning), remedy: expect.any(String) });
   });
 
+  it('about a missing token does not matter with a legacy server', () => {
+    const message = 'Unable to fetch the client configuration token file';
+    expect([interpret(message, 'token').kind, interpret(message, 'server').kind]).toEqual(['failure', 'noise']);
+  });
+
   it('does not take a host name for a cause', () => {
     expect(interpret('Failed to acquire license from certificate.timeout.example.com')).toEqual({
       kind: 'failure',

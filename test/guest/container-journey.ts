@@ -31,7 +31,7 @@ const VARIANTS: readonly Variant[] = [
     packages: ['initramfs-tools'],
     async readInitrd(guest, image, path) {
       await guest.succeed(['unmkinitramfs', image, '/tmp/initrd'], { deadlineMs: MINUTE_MS });
-      return guest.succeed(['cat', `/tmp/initrd/main${path}`]);
+      return guest.succeed(['cat', `/tmp/initrd${path}`]);
     },
   },
   {
@@ -52,8 +52,8 @@ const MARKER = '/var/lib/vgpu-guest/resume.json';
 const RESUME_UNIT = 'vgpu-guest-resume.service';
 const PROGRAM_LOG = '/var/log/vgpu-guest.log';
 /** What a run with nothing to do leaves as it is. */
-const UNTOUCHED = ['/etc', '/boot', '/usr/lib/modules', '/usr/src', '/var/lib/nvidia', '/var/lib/dkms'];
-const EVIDENCE = [PROGRAM_LOG, '/var/log/nvidia-installer.log', '/var/log/syslog', '/var/lib/vgpu-guest/report.json'];
+const UNTOUCHED = ['/etc', '/boot', '/usr/lib/modules', '/var/lib/nvidia', '/var/lib/dkms'];
+const EVIDENCE = [PROGRAM_LOG, '/var/log/nvidia-installer.log', '/var/lib/dkms/nvidia/570.211.01/build/make.log'];
 /** Keeps apt and dpkg out as a running package manager does, by a POSIX lock, which flock(1) cannot take. */
 const HOLD_PACKAGE_LOCK = `#!/usr/bin/perl
 use Fcntl;
@@ -66,15 +66,15 @@ print "locked\n";
 `;
 
 function journey(guest: Container, { readInitrd }: Variant, kernel: string, version: string): readonly Check[] {
-  const manifest = () => takeManifest(guest.root, UNTOUCHED);
+  const manifest = () => takeManifest(guest.root, [...UNTOUCHED, `/usr/src/nvidia-${version}`]);
 
   return [
     [
       'a plan for a bare guest names what is due and changes nothing',
       async () => {
         await guest.boot();
-        await guest.succeed(['systemctl', 'is-system-running', '--wait'], { deadlineMs: MINUTE_MS });
-        const before = await manifest();
+        await guest.waitForBoot();
+        const before = manifest();
         const plan = JSON.parse(await guest.succeed(['vgpu-guest', 'plan', '--json']));
         const verdicts = plan.steps.map((step: PlannedStep) => `${step.id}: ${step.verdict.is}`);
         assert.deepEqual(verdicts, [
@@ -89,7 +89,7 @@ function journey(guest: Container, { readInitrd }: Variant, kernel: string, vers
           'await-license: due',
           'patch-xorg: settled',
         ]);
-        assert.deepEqual(differences(before, await manifest()), []);
+        assert.deepEqual(differences(before, manifest()), []);
       },
     ],
     [
@@ -130,17 +130,17 @@ function journey(guest: Container, { readInitrd }: Variant, kernel: string, vers
       'apply says a reboot is needed for as long as there was none',
       async () => {
         await guest.succeed(['systemctl', 'is-enabled', RESUME_UNIT]);
-        const before = await manifest();
+        const before = manifest();
         await guest.fail(['vgpu-guest', 'apply'], 3);
         await guest.succeed(['vgpu-guest', 'reboot-required']);
-        assert.deepEqual(differences(before, await manifest()), []);
+        assert.deepEqual(differences(before, manifest()), []);
       },
     ],
     [
       'the next boot goes on by itself, to the end',
       async () => {
         await guest.reboot();
-        await guest.succeed(['systemctl', 'is-system-running', '--wait'], { deadlineMs: 4 * MINUTE_MS });
+        await guest.waitForBoot(4 * MINUTE_MS);
         await guest.fail(['test', '-e', MARKER], 1);
         const { stdout } = await guest.execute(['systemctl', 'list-unit-files', '--no-legend', RESUME_UNIT]);
         assert.equal(stdout, '');
@@ -172,11 +172,11 @@ function journey(guest: Container, { readInitrd }: Variant, kernel: string, vers
     [
       'a second apply finds everything settled and changes nothing',
       async () => {
-        const before = await manifest();
+        const before = manifest();
         const report = JSON.parse(await guest.succeed(['vgpu-guest', 'apply', '--json']));
         assert.equal(report.outcome, 'settled');
         assert.equal(report.changed, false);
-        assert.deepEqual(differences(before, await manifest()), []);
+        assert.deepEqual(differences(before, manifest()), []);
       },
     ],
     [
@@ -185,7 +185,7 @@ function journey(guest: Container, { readInitrd }: Variant, kernel: string, vers
         const status = JSON.parse(await guest.succeed(['vgpu-guest', 'status', '--json']));
         assert.equal(status.license.state, 'licensed');
         assert.deepEqual(status.driver, { installed: version, loaded: version });
-        assert.deepEqual(status.gridd, { unit: 'nvidia-gridd.service', active: true });
+        assert.equal(status.gridd.active, 'active');
         assert.equal(status.rebootNeeded, false);
       },
     ],

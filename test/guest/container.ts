@@ -23,6 +23,8 @@ export interface Container {
   succeed(argv: Argv, options?: ExecuteOptions): Promise<string>;
   /** The same, which must end with this code. */
   fail(argv: Argv, code: number, options?: ExecuteOptions): Promise<Outcome>;
+  /** Waits until everything that belongs to the boot has started; fails when a unit has failed. */
+  waitForBoot(deadlineMs?: number): Promise<void>;
   /** Waits until a unit is active; fails at once when the unit has failed. */
   waitForUnit(unit: string, deadlineMs?: number): Promise<void>;
   /** Its standard output, once the program has ended with code 0. */
@@ -100,6 +102,13 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
     const outcome = await execute(argv, given);
     if (outcome.code !== code) throw new Error(`${argv.join(' ')} must end with exit code ${code}\n${tail(outcome)}`);
     return outcome;
+  }
+
+  async function waitForBoot(deadlineMs = DEADLINE_MS): Promise<void> {
+    const { stdout } = await execute(['systemctl', 'is-system-running', '--wait'], { deadlineMs });
+    if (stdout.trim() === 'running') return;
+    const { stdout: failed } = await look(['systemctl', 'status', '--failed', '--no-pager', '--full'], DEADLINE_MS);
+    throw new Error(`the guest is ${stdout.trim()}\n${failed}`);
   }
 
   async function waitForUnit(unit: string, deadlineMs = DEADLINE_MS): Promise<void> {
@@ -233,6 +242,7 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
     execute,
     succeed: async (argv, given) => (await expectCode(argv, 0, given)).stdout,
     fail: expectCode,
+    waitForBoot,
     waitForUnit,
     waitUntilSucceeds,
     hold,

@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto';
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Path → mode, owner, size, times and content of everything below these folders of a guest. */
+/** Path → mode, owner, size, time and content of everything below some folders of a guest. */
 export type Manifest = ReadonlyMap<string, string>;
 
-export async function takeManifest(root: string, folders: readonly string[]): Promise<Manifest> {
-  const manifest = new Map<string, string>();
-  for (const folder of folders) await addTree(manifest, root, folder);
-  return manifest;
+/** A folder that is not there is empty. */
+export function takeManifest(root: string, folders: readonly string[]): Manifest {
+  return new Map(folders.flatMap(folder => tree(root, folder)));
 }
 
 /** One line for each path that came, went or differs. */
@@ -19,18 +18,16 @@ export function differences(before: Manifest, after: Manifest): readonly string[
     .map(path => `${path}: ${before.get(path) ?? 'absent'} → ${after.get(path) ?? 'absent'}`);
 }
 
-async function addTree(manifest: Map<string, string>, root: string, path: string): Promise<void> {
+function tree(root: string, path: string): readonly (readonly [string, string])[] {
   const at = join(root, path);
-  const stat = await lstat(at).catch(() => undefined);
-  if (!stat) return;
-  const content = stat.isSymbolicLink()
-    ? await readlink(at)
-    : stat.isFile()
-      ? createHash('sha256')
-          .update(await readFile(at))
-          .digest('hex')
-      : '';
-  const owner = `${stat.uid}:${stat.gid}`;
-  manifest.set(path, [stat.mode.toString(8), owner, stat.size, stat.mtime.toISOString(), content].join(' '));
-  if (stat.isDirectory()) for (const name of await readdir(at)) await addTree(manifest, root, join(path, name));
+  const stat = lstatSync(at, { throwIfNoEntry: false });
+  if (!stat) return [];
+  const below = stat.isDirectory() ? readdirSync(at).flatMap(name => tree(root, join(path, name))) : [];
+  const content = stat.isSymbolicLink() ? readlinkSync(at) : stat.isFile() ? sha256(at) : '';
+  const traits = [stat.mode.toString(8), `${stat.uid}:${stat.gid}`, stat.size, stat.mtime.toISOString(), content];
+  return [[path, traits.join(' ')], ...below];
+}
+
+function sha256(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
 }

@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
@@ -18,12 +18,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { DISTRIBUTION_OF, DISTRIBUTIONS, type Distribution, repository, type Traits } from './distributions.ts';
 import { buildStandInRun, type Flavor } from './stand-in-run.ts';
+import { makeToken } from './token.ts';
 
 const STUBS = join(import.meta.dirname, '../stubs');
 const PROGRAM = join(import.meta.dirname, '../../dist/vgpu-guest.mjs');
-
-export type Distribution = 'sles-15.6' | 'rocky-9' | 'ubuntu-24.04' | 'debian-12';
 
 export interface FolderGuestOptions {
   readonly family?: 'suse' | 'rhel' | 'debian';
@@ -68,7 +68,7 @@ export interface LicenseService {
   readonly death?: 'early' | 'late';
 }
 
-export interface Call {
+interface Call {
   readonly kind: 'look' | 'change';
   readonly program: string;
   readonly args: readonly string[];
@@ -80,7 +80,7 @@ export interface Ran {
   readonly stderr: string;
 }
 
-export interface Boot {
+interface Boot {
   readonly nouveauBound: boolean;
   /** What the resume unit did, when it was enabled and its condition held. */
   readonly resumed: Ran | undefined;
@@ -114,7 +114,7 @@ export interface FolderGuest extends Disposable {
   /** Another package in /opt; returns its path. */
   addPackage(version: string, flavor?: Flavor): string;
   /** A kernel that the next boot takes; its headers come to the repository. */
-  installKernel(release: string): void;
+  installKernel(release: string): Promise<void>;
   reboot(): Promise<Boot>;
   /** Path → what is there (kind, mode, digest or target), but for /proc, /run, /tmp, logs and the stand-ins' own state. */
   manifest(): Readonly<Record<string, string>>;
@@ -347,10 +347,14 @@ export function makeFolderGuest(options: FolderGuestOptions = {}): FolderGuest {
     return `/opt/${built.name}`;
   }
 
-  function installKernel(release: string): void {
+  /** As its package does it: the modules, an initrd by the system's own program, and DKMS where the headers are there. */
+  async function installKernel(release: string): Promise<void> {
     addKernel(release);
-    const more = repository(traits, release, options.repositoryLacks ?? []);
-    write('/var/lib/stubs/repository', (read('/var/lib/stubs/repository') ?? '') + more.split('\n')[0]?.concat('\n'));
+    remove(initrdOf(release));
+    if (traits.dracut) await run('dracut', initrdOf(release), release);
+    else await run('update-initramfs', '-c', '-k', release);
+    const headers = repository(traits, release, options.repositoryLacks ?? []).split('\n')[0] ?? '';
+    write('/var/lib/stubs/repository', `${read('/var/lib/stubs/repository') ?? ''}${headers}\n`);
     write('/var/lib/stubs/next-kernel', release);
   }
 
@@ -418,231 +422,9 @@ export function makeFolderGuest(options: FolderGuestOptions = {}): FolderGuest {
   }
 }
 
-/** A client configuration token: a real RS256 signature over the claims that NVIDIA's tokens carry. */
-export function makeToken(given: { expired?: boolean; host?: string } = {}): string {
-  const { expired = false, host = 'api.cls.licensing.nvidia.com' } = given;
-  key ??= generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
-  const issuedS = Math.floor(Date.now() / 1000) - 3600;
-  const claims = {
-    jti: randomUUID(),
-    iss: 'NLS Service Instance',
-    aud: 'NLS Licensed Client',
-    iat: issuedS,
-    nbf: issuedS,
-    exp: expired ? issuedS + 60 : issuedS + 12 * 365 * 86_400,
-    protocol_version: '2.0',
-    update_mode: 'ABSOLUTE',
-    scope_ref_list: [randomUUID()],
-    fulfillment_class_ref_list: [],
-    service_instance_configuration: {
-      nls_service_instance_ref: randomUUID(),
-      svc_port_set_list: [
-        {
-          idx: 0,
-          d_name: 'CLS',
-          svc_port_map: [
-            { service: 'auth', port: 443 },
-            { service: 'lease', port: 443 },
-          ],
-        },
-      ],
-      node_url_list: [{ idx: 0, url: host, url_qr: host, svc_port_set_idx: 0 }],
-    },
-    service_instance_public_key_configuration: {
-      service_instance_public_key_me: { mod: 'c0ffee', exp: 65_537 },
-      service_instance_public_key_pem: '-----BEGIN PUBLIC KEY-----\nstand-in\n-----END PUBLIC KEY-----',
-      key_retention_mode: 'LATEST_ONLY',
-    },
-  };
-  const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const signed = `${part({ alg: 'RS256', typ: 'JWT' })}.${part(claims)}`;
-  return `${signed}.${sign('RSA-SHA256', Buffer.from(signed), key).toString('base64url')}`;
-}
-
-let key: KeyObject | undefined;
-
 const RESUME_UNIT = 'vgpu-guest-resume.service';
 const ADDRESSES = ['0000:00:06.0', '0000:3b:1f.0'];
 const BLACKLIST = /^\s*(blacklist\s+nouveau\s*$|install\s+nouveau\s+\/(usr\/)?bin\/(false|true))/;
-
-const DISTRIBUTION_OF = { suse: 'sles-15.6', rhel: 'rocky-9', debian: 'ubuntu-24.04' } as const;
-
-interface Traits {
-  readonly kernel: string;
-  /** Where the kernel's image looks for its initrd. */
-  readonly initrd: string;
-  readonly osRelease: string;
-  readonly usrMerge: boolean;
-  readonly rootFileSystem: string;
-  readonly syslog: string;
-  /** Debian 12 has the journal only. */
-  readonly syslogDaemon: boolean;
-  readonly dracut: boolean;
-  readonly moduleSuffix: string;
-  /** Where this distribution's dkms installs modules. */
-  readonly dkmsFolder: string;
-  readonly programs: readonly string[];
-}
-
-const EVERYWHERE = [
-  ...['systemctl', 'busctl', 'journalctl', 'systemd-detect-virt', 'modprobe', 'modinfo', 'lsmod', 'depmod'],
-  ...['uname', 'sh', 'tail', 'mokutil'],
-];
-const RPM_DRACUT = [...EVERYWHERE, 'rpm', 'dracut', 'lsinitrd'];
-const APT = [
-  ...EVERYWHERE,
-  ...['apt-get', 'dpkg-query', 'mkinitramfs', 'update-initramfs', 'lsinitramfs', 'unmkinitramfs', 'run-parts'],
-];
-
-// os-release texts: typed after what these systems print.
-const DISTRIBUTIONS: Readonly<Record<Distribution, Traits>> = {
-  'sles-15.6': {
-    kernel: '6.4.0-150600.23.47-default',
-    initrd: '/boot/initrd-KERNEL',
-    osRelease: `NAME="SLES"
-VERSION="15-SP6"
-VERSION_ID="15.6"
-PRETTY_NAME="SUSE Linux Enterprise Server 15 SP6"
-ID="sles"
-ID_LIKE="suse"
-ANSI_COLOR="0;32"
-CPE_NAME="cpe:/o:suse:sles:15:sp6"
-DOCUMENTATION_URL="https://documentation.suse.com/"
-`,
-    usrMerge: false,
-    rootFileSystem: 'btrfs',
-    syslog: '/var/log/messages',
-    syslogDaemon: true,
-    dracut: true,
-    moduleSuffix: '.zst',
-    dkmsFolder: 'updates',
-    programs: [...RPM_DRACUT, 'zypper', 'mkinitrd'],
-  },
-  'rocky-9': {
-    kernel: '5.14.0-503.14.1.el9_5.x86_64',
-    initrd: '/boot/initramfs-KERNEL.img',
-    osRelease: `NAME="Rocky Linux"
-VERSION="9.5 (Blue Onyx)"
-ID="rocky"
-ID_LIKE="rhel centos fedora"
-VERSION_ID="9.5"
-PLATFORM_ID="platform:el9"
-PRETTY_NAME="Rocky Linux 9.5 (Blue Onyx)"
-ANSI_COLOR="0;32"
-LOGO="fedora-logo-icon"
-CPE_NAME="cpe:/o:rocky:rocky:9::baseos"
-HOME_URL="https://rockylinux.org/"
-VENDOR_NAME="RESF"
-SUPPORT_END="2032-05-31"
-ROCKY_SUPPORT_PRODUCT="Rocky-Linux-9"
-ROCKY_SUPPORT_PRODUCT_VERSION="9.5"
-`,
-    usrMerge: true,
-    rootFileSystem: 'xfs',
-    syslog: '/var/log/messages',
-    syslogDaemon: true,
-    dracut: true,
-    moduleSuffix: '.xz',
-    dkmsFolder: 'extra',
-    programs: [...RPM_DRACUT, 'dnf'],
-  },
-  'ubuntu-24.04': {
-    kernel: '6.8.0-49-generic',
-    initrd: '/boot/initrd.img-KERNEL',
-    osRelease: `PRETTY_NAME="Ubuntu 24.04.1 LTS"
-NAME="Ubuntu"
-VERSION_ID="24.04"
-VERSION="24.04.1 LTS (Noble Numbat)"
-VERSION_CODENAME=noble
-ID=ubuntu
-ID_LIKE=debian
-HOME_URL="https://www.ubuntu.com/"
-SUPPORT_URL="https://help.ubuntu.com/"
-BUG_REPORT_URL="https://bugs.launchpad.net/ubuntu/"
-PRIVACY_POLICY_URL="https://www.ubuntu.com/legal/terms-and-policies/privacy-policy"
-UBUNTU_CODENAME=noble
-LOGO=ubuntu-logo
-`,
-    usrMerge: true,
-    rootFileSystem: 'ext4',
-    syslog: '/var/log/syslog',
-    syslogDaemon: true,
-    dracut: false,
-    moduleSuffix: '.zst',
-    dkmsFolder: 'updates/dkms',
-    programs: APT,
-  },
-  'debian-12': {
-    kernel: '6.1.0-28-amd64',
-    initrd: '/boot/initrd.img-KERNEL',
-    osRelease: `PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
-NAME="Debian GNU/Linux"
-VERSION_ID="12"
-VERSION="12 (bookworm)"
-VERSION_CODENAME=bookworm
-ID=debian
-HOME_URL="https://www.debian.org/"
-SUPPORT_URL="https://www.debian.org/support"
-BUG_REPORT_URL="https://bugs.debian.org/"
-`,
-    usrMerge: true,
-    rootFileSystem: 'ext4',
-    syslog: '/var/log/syslog',
-    syslogDaemon: false,
-    dracut: false,
-    moduleSuffix: '',
-    dkmsFolder: 'updates/dkms',
-    programs: APT,
-  },
-};
-
-/** NAME VERSION [PROVIDE…] a line; the headers first. */
-function repository(traits: Traits, kernel: string, lacks: readonly string[]): string {
-  const lines = traits.dracut
-    ? traits.programs.includes('zypper')
-      ? susePackages(kernel)
-      : rhelPackages(kernel)
-    : aptPackages(kernel);
-  return lines
-    .filter(line => !lacks.includes(line.split(' ')[0] ?? ''))
-    .join('\n')
-    .concat('\n');
-}
-
-function susePackages(kernel: string): readonly string[] {
-  const version = kernel.replace(/-default$/, '');
-  return [
-    `kernel-default-devel ${version}.2 kernel-default-devel=${version} KERNEL=${kernel}`,
-    'libglvnd-devel 1.4.0-150400.1.10',
-    'gcc 7-3.9.1',
-    'make 4.2.1-7.3.2',
-    'dkms 3.0.10-bp156.1.2',
-  ];
-}
-
-function rhelPackages(kernel: string): readonly string[] {
-  const version = kernel.replace(/\.x86_64$/, '');
-  return [
-    `kernel-devel ${version} kernel-devel-${kernel} KERNEL=${kernel}`,
-    `kernel-headers ${version}`,
-    'elfutils-libelf-devel 0.191-4.el9',
-    'libglvnd-devel 1.3.4-1.el9',
-    'gcc 11.5.0-2.el9',
-    'make 4.3-8.el9',
-    'dkms 3.0.10-1.el9',
-  ];
-}
-
-function aptPackages(kernel: string): readonly string[] {
-  return [
-    `linux-headers-${kernel} ${kernel} KERNEL=${kernel}`,
-    'pkg-config 1.8.1-2build1',
-    'libglvnd-dev 1.7.0-1build1',
-    'gcc 4:13.2.0-7ubuntu1',
-    'make 4.3-4.1build2',
-    'dkms 3.0.11-1ubuntu13',
-  ];
-}
 
 /** Where each distribution has its programs does not matter to who finds them by PATH; these are looked for by place. */
 const SBIN = new Set([

@@ -39,7 +39,7 @@ export function buildStandInRun(
 }
 
 /** `545.23.06` is at least `545.23.06`; compared number by number. */
-export function isAtLeast(version: string, least: string): boolean {
+function isAtLeast(version: string, least: string): boolean {
   const [have, want] = [version, least].map(text => text.split('.').map(Number));
   for (let at = 0; at < 3; at++) {
     const difference = (have?.[at] ?? 0) - (want?.[at] ?? 0);

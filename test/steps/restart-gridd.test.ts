@@ -26,6 +26,8 @@ interface Given {
   readonly unit?: Partial<GriddUnit>;
   readonly gridd?: Partial<GriddFact>;
   readonly tokenChangedUs?: number;
+  /** Of the token that is asked for. */
+  readonly tokenSha256?: string;
   readonly mode?: 'vgpu' | 'pass-through';
   readonly version?: string | undefined;
   readonly ahead?: readonly string[];
@@ -44,8 +46,11 @@ function judge(settings: Settings, given: Given = {}): Verdict {
       unit: { ...RUNNING, ...given.unit },
     },
     token: {
-      source: { is: 'not-asked-for' },
-      directory: [{ name: 'a.tok', kind: 'file', mode: 0o744, changedUs: tokenChangedUs, sha256: 'same' }],
+      source: { is: 'usable', path: '/opt/a.tok', sha256: given.tokenSha256 ?? 'same', claims: {} },
+      directory: [
+        { name: 'stray', kind: 'other', mode: 0, changedUs: 0, sha256: undefined },
+        { name: 'a.tok', kind: 'file', mode: 0o744, changedUs: tokenChangedUs, sha256: 'same' },
+      ],
     },
     driver: { installed: version, onDisk: version, loaded: version, dkms: undefined },
     smi: { answers: false, problem: 'there is no nvidia-smi', code: 127 },
@@ -107,7 +112,12 @@ describe('nvidia-gridd', () => {
       ['enable: nvidia-gridd does not start at boot', 'restart: nvidia-gridd does not run'],
     ],
     ['will get another gridd.conf', { ahead: ['configure-gridd'] }, ['restart: gridd.conf is about to change']],
-    ['will get another token', { ahead: ['place-token'] }, ['restart: the token is about to change']],
+    [
+      'will get another token',
+      { ahead: ['place-token'], tokenSha256: 'other' },
+      ['restart: the token is about to change'],
+    ],
+    ['only has a stray file taken away from the token', { ahead: ['place-token'] }, ['settled']],
     [
       'comes with the driver',
       { unit: NOT_FOUND, gridd: { binary: false }, ahead: ['install-driver'] },

@@ -25,14 +25,20 @@ install_line() {
     gcc)
       program gcc
       program cc
-      mkdir -p "$root/usr/include"
-      echo '/* C library */' >"$root/usr/include/stdio.h"
+      # where gcc needs the C library's headers they come with it; Debian's only recommends them
+      [ -e "$root/usr/bin/dpkg-query" ] || c_library
       ;;
-    make) program make ;;
+    libc6-dev) c_library ;;
+    make | pkg-config) program "$1" ;;
     dkms) cp "$root/usr/lib/stubs/bin/dkms" "$root/usr/sbin/dkms" ;;
     kernel-*devel | linux-headers-*) headers "$@" ;;
   esac
   echo "$*" >>"$stubs/packages"
+}
+
+c_library() {
+  mkdir -p "$root/usr/include"
+  echo '/* C library */' >"$root/usr/include/stdio.h"
 }
 
 program() {

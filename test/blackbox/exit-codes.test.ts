@@ -1,0 +1,144 @@
+import { describe, expect, test } from 'vitest';
+import {
+  type FolderGuest,
+  type FolderGuestOptions,
+  type LicenseService,
+  makeFolderGuest,
+} from '../helpers/folder-guest.ts';
+
+/** Everything but the driver is there, so that one run ends the journey. */
+const nearly = { family: 'debian', nouveau: 'not-bound', prerequisites: 'installed' } as const;
+
+describe('4: somebody must act first, and nothing was changed', () => {
+  test.concurrent.each<[string, FolderGuestOptions, string]>([
+    ['there is no GPU', { gpus: 0 }, 'install-prerequisites'],
+    ['the GPU is passed through and no license is named', { mode: 'pass-through' }, 'configure-gridd'],
+    ['the package is not there', { package: 'absent' }, 'install-driver'],
+    ['the package is cut short', { package: 'truncated' }, 'install-driver'],
+    ['the package is the host’s', { flavor: 'vgpu-kvm' }, 'install-prerequisites'],
+    ['the package brings no nvidia-gridd', { flavor: 'data-center' }, 'install-driver'],
+    ['the token is not there', { token: 'absent', config: 'license:\n  token: /opt/a.tok\n' }, 'place-token'],
+    ['the token is cut off', { token: 'broken' }, 'place-token'],
+    ['the token has expired', { token: 'expired' }, 'place-token'],
+  ])('%s', async (_, options, step) => {
+    using guest = makeFolderGuest({ ...nearly, ...options });
+    const before = guest.manifest();
+    const { code, stdout } = await guest.vgpuGuest(['apply', '--json']);
+    const report = JSON.parse(stdout) as { steps: readonly { id: string; outcome: string; remedy?: string }[] };
+    expect({ code, outcome: report.steps.find(({ id }) => id === step)?.outcome }).toEqual({
+      code: 4,
+      outcome: 'blocked',
+    });
+    for (const { outcome, remedy } of report.steps) if (outcome === 'blocked') expect(remedy).toMatch(/\S/);
+    expect(guest.calls('change')).toEqual([]);
+    expect(changedPaths(before, guest)).toEqual([]);
+  });
+
+  test('plan says so as well', async () => {
+    using guest = makeFolderGuest({ ...nearly, gpus: 0 });
+    expect((await guest.vgpuGuest(['plan'])).code).toBe(4);
+  });
+});
+
+describe('1: failed, with the cause and what to do', () => {
+  test.concurrent.each<[string, FolderGuestOptions, RegExp]>([
+    [
+      'a package is in no repository',
+      { prerequisites: 'missing', repositoryLacks: ['dkms'] },
+      /no repository of apt-get has dkms/,
+    ],
+    ['/boot is full, by initramfs-tools', { boot: 'full' }, /make room in \/boot/],
+    ['/boot is full, by dracut', { boot: 'full', family: 'suse' }, /make room in \/boot/],
+  ])('%s', async (_, options, words) => {
+    using guest = makeFolderGuest({ ...nearly, ...options });
+    const images = guest.list('/boot');
+    const { code, stdout, stderr } = await guest.vgpuGuest(['apply']);
+    expect(code).toBe(1);
+    expect(stdout + stderr).toMatch(words);
+    expect(guest.list('/boot')).toEqual(images);
+    await guest.reboot(); // which it can
+  });
+
+  test('the driver does not compile for this kernel', async () => {
+    using guest = makeFolderGuest(nearly);
+    guest.write('/var/lib/stubs/build-fails', '');
+    const { code, stdout, stderr } = await guest.vgpuGuest(['apply']);
+    expect(code).toBe(1);
+    expect(stdout + stderr).toContain('the modules do not compile for this kernel');
+  });
+});
+
+describe('75: try again', () => {
+  test.concurrent.each(['debian', 'suse'] as const)('a package manager of the %s family is locked', async family => {
+    using guest = makeFolderGuest({ family, packageManager: 'locked' });
+    guest.write('/etc/vgpu-guest/config.yaml', `${guest.read('/etc/vgpu-guest/config.yaml')}lockTimeout: 0s\n`);
+    expect((await guest.vgpuGuest(['apply'])).code).toBe(75);
+  });
+
+  test('another run is at work', async () => {
+    using guest = makeFolderGuest({ ...nearly, license: { delayS: 2 } });
+    const first = guest.vgpuGuest(['apply']);
+    await expect.poll(() => guest.read('/var/lib/stubs/journal'), { timeout: 10_000 }).toContain('Acquiring license');
+    expect((await guest.vgpuGuest(['apply'])).code).toBe(75);
+    expect((await guest.vgpuGuest(['status'])).code).toBe(0);
+    expect((await first).code).toBe(0);
+  });
+});
+
+describe('5: everything is in place, and no license came', () => {
+  test.concurrent.each<[string, LicenseService, string]>([
+    ['the service refuses', { answer: 'refuse' }, 'No pool features found for : NVIDIA RTX Virtual Workstation'],
+    ['the service never answers', { answer: 'silent' }, 'Acquiring license.'],
+  ])('%s', async (_, license, words) => {
+    using guest = makeFolderGuest({ ...nearly, license });
+    const { code, stdout } = await guest.vgpuGuest(['apply', '--json', '--license-timeout', '1s']);
+    const report = JSON.parse(stdout) as { outcome: string; steps: readonly { id: string; because: string }[] };
+    expect({ code, outcome: report.outcome }).toEqual({ code: 5, outcome: 'unlicensed' });
+    expect(report.steps.find(({ id }) => id === 'await-license')?.because).toContain(words);
+  });
+
+  test('a refusal that is followed by a license is none', async () => {
+    using guest = makeFolderGuest({ ...nearly, license: { answer: 'refuse-then-grant' } });
+    expect((await guest.vgpuGuest(['apply'])).code).toBe(0);
+  });
+});
+
+describe('wrong usage and configuration', () => {
+  test('64: an unknown option, an unknown step', async () => {
+    using guest = makeFolderGuest(nearly);
+    expect((await guest.vgpuGuest(['apply', '--frobnicate'])).code).toBe(64);
+    expect((await guest.vgpuGuest(['apply', '--only', 'frobnicate'])).code).toBe(64);
+    expect(guest.calls('change')).toEqual([]);
+  });
+
+  test('78: an unknown key, a value that is none', async () => {
+    using guest = makeFolderGuest({ ...nearly, config: 'driver:\n  pakage: /opt/x.run\n' });
+    const { code, stderr } = await guest.vgpuGuest(['apply']);
+    expect(code).toBe(78);
+    expect(stderr).toContain('package');
+    guest.write('/etc/vgpu-guest/config.yaml', 'license:\n  timeout: soon\n');
+    expect((await guest.vgpuGuest(['plan'])).code).toBe(78);
+  });
+});
+
+describe('the codes that are asked for', () => {
+  test('2 with --detailed-exitcode: changes are due, and were made', async () => {
+    using guest = makeFolderGuest(nearly);
+    expect((await guest.vgpuGuest(['plan', '--detailed-exitcode'])).code).toBe(2);
+    expect((await guest.vgpuGuest(['apply', '--detailed-exitcode'])).code).toBe(2);
+    expect((await guest.vgpuGuest(['apply', '--detailed-exitcode'])).code).toBe(0);
+    expect((await guest.vgpuGuest(['plan', '--detailed-exitcode'])).code).toBe(0);
+  });
+
+  test('a code of one’s own for the reboot', async () => {
+    using guest = makeFolderGuest({ family: 'debian' });
+    expect((await guest.vgpuGuest(['apply', '--reboot-exit-code', '194'])).code).toBe(194);
+  });
+});
+
+/** What is kept of a run is the program's own. */
+function changedPaths(before: Readonly<Record<string, string>>, guest: FolderGuest): readonly string[] {
+  const after = guest.manifest();
+  const paths = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...paths].filter(path => before[path] !== after[path] && !path.startsWith('/var/lib/vgpu-guest'));
+}
