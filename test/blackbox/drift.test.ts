@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FolderGuest, type FolderGuestOptions, makeFolderGuest } from '../helpers/folder-guest.ts';
 
 /** What somebody or something does to a licensed guest, and which steps put it right. */
@@ -23,9 +23,14 @@ const DRIFTS: readonly [string, (guest: FolderGuest) => Promise<unknown> | unkno
   ['a disabled nvidia-gridd is enabled', guest => guest.run('systemctl', 'disable', 'nvidia-gridd'), ['restart-gridd']],
 ];
 
-describe('a licensed guest', () => {
-  test.concurrent.each(DRIFTS)('%s', async (_, drift, steps) => {
-    using guest = await licensed();
+describe('a licensed guest that somebody meddles with', () => {
+  let guest: FolderGuest;
+  beforeAll(async () => {
+    guest = await licensed();
+  }, 30_000);
+  afterAll(() => guest.dispose());
+
+  test.each(DRIFTS)('%s', async (_, drift, steps) => {
     await drift(guest);
     const { code, stdout } = await guest.vgpuGuest(['apply', '--json']);
     expect(code).toBe(0);
@@ -33,7 +38,9 @@ describe('a licensed guest', () => {
     expect(changed(stdout).filter(id => id !== 'await-license')).toEqual(steps);
     await expectSettled(guest);
   });
+});
 
+describe('a licensed guest', () => {
   test('a new kernel gets its modules from DKMS', async () => {
     using guest = await licensed();
     await guest.installKernel('6.4.0-150600.23.60-default');

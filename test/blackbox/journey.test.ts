@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FolderGuest, makeFolderGuest, type Ran } from '../helpers/folder-guest.ts';
 
 interface PlannedStep {
@@ -11,19 +11,23 @@ interface ReportedStep {
 }
 
 describe.each(['sles-15.6', 'rocky-9', 'ubuntu-24.04', 'debian-12'] as const)('a bare %s', distribution => {
-  const guest = makeFolderGuest({ distribution });
+  let guest: FolderGuest;
+  let told: Awaited<ReturnType<typeof tell>>;
+  beforeAll(async () => {
+    guest = makeFolderGuest({ distribution });
+    told = await tell(guest);
+  }, 60_000);
   afterAll(() => guest.dispose());
-  const told = tell(guest);
 
-  test('is left as it was by plan', async () => {
-    const { plan, planCalls, untouched } = await told;
+  test('is left as it was by plan', () => {
+    const { plan, planCalls, untouched } = told;
     expect(plan.code).toBe(0);
     expect(planCalls).toEqual([]);
     expect(untouched).toBe(true);
   });
 
-  test('is changed up to the reboot, and goes on by itself after it', async () => {
-    const { first, boot } = await told;
+  test('is changed up to the reboot, and goes on by itself after it', () => {
+    const { first, boot } = told;
     expect(first.code).toBe(3);
     expect(outcomes(first)).toEqual({
       'install-prerequisites': 'changed',
@@ -41,8 +45,8 @@ describe.each(['sles-15.6', 'rocky-9', 'ubuntu-24.04', 'debian-12'] as const)('a
     expect(boot.resumed?.code).toBe(0);
   });
 
-  test('is licensed in the end, and no unit waits for the next boot', async () => {
-    const { status } = await told;
+  test('is licensed in the end, and no unit waits for the next boot', () => {
+    const { status } = told;
     expect(JSON.parse(status.stdout)).toMatchObject({
       schema: 'vgpu-guest/status/1',
       guest: { kernel: guest.kernel },
@@ -56,8 +60,8 @@ describe.each(['sles-15.6', 'rocky-9', 'ubuntu-24.04', 'debian-12'] as const)('a
     expect(guest.read('/var/lib/vgpu-guest/resume.json')).toBeUndefined();
   });
 
-  test('is changed where plan said that it would be, and nowhere else', async () => {
-    const { plan, first, boot } = await told;
+  test('is changed where plan said that it would be, and nowhere else', () => {
+    const { plan, first, boot } = told;
     const planned = (JSON.parse(plan.stdout) as { steps: readonly PlannedStep[] }).steps;
     const due = planned.filter(step => step.verdict.is === 'due').map(step => step.id);
     const after = [...Object.entries(outcomes(first)), ...Object.entries(resumedOutcomes(boot.resumed))];
@@ -67,24 +71,23 @@ describe.each(['sles-15.6', 'rocky-9', 'ubuntu-24.04', 'debian-12'] as const)('a
     expect(sure(changed)).toEqual(sure(due));
   });
 
-  test('is settled for a second run, which calls no changing program and touches no file', async () => {
-    const { second, secondCalls, unchanged } = await told;
+  test('is settled for a second run, which calls no changing program and touches no file', () => {
+    const { second, secondCalls, unchanged } = told;
     expect(second.code).toBe(0);
     expect(new Set(Object.values(outcomes(second)))).toEqual(new Set(['settled']));
     expect(secondCalls).toEqual([]);
     expect(unchanged).toBe(true);
   });
 
-  test('has no error-level line in its log', async () => {
-    await told;
+  test('has no error-level line in its log', () => {
     const lines = (guest.read('/var/log/vgpu-guest.log') ?? '').split('\n').filter(Boolean);
     const levels = lines.map(line => (JSON.parse(line) as { level: string }).level);
     expect(levels.length).toBeGreaterThan(10);
     expect(levels.filter(level => level === 'error')).toEqual([]);
   });
 
-  test('keeps the token out of every output, log and report', async () => {
-    const { plan, first, boot, second, status } = await told;
+  test('keeps the token out of every output, log and report', () => {
+    const { plan, first, boot, second, status } = told;
     const outputs = [plan, first, boot.resumed, second, status].map(ran => `${ran?.stdout}${ran?.stderr}`);
     const files = ['/var/log/vgpu-guest.log', '/var/lib/vgpu-guest/last-report.json'].map(
       path => guest.read(path) ?? '',

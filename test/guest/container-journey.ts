@@ -9,8 +9,8 @@
  */
 import assert from 'node:assert/strict';
 import { join, resolve } from 'node:path';
-import { makeToken } from '../helpers/folder-guest.ts';
 import { buildStandInRun } from '../helpers/stand-in-run.ts';
+import { makeToken } from '../helpers/token.ts';
 import { type Check, indent, runInOrder, type Tally } from './checks.ts';
 import { type Container, createContainer } from './container.ts';
 import { HARDWARE, kernelOf, plugIn, powerOn } from './hardware.ts';
@@ -111,7 +111,7 @@ function journey(guest: Container, { readInitrd }: Variant, kernel: string, vers
     [
       'apt has installed the headers of this very kernel, a compiler and dkms',
       async () => {
-        const packages = [`linux-headers-${kernel}`, 'dkms', 'gcc', 'make', 'libglvnd-dev', 'pkg-config'];
+        const packages = [`linux-headers-${kernel}`, 'dkms', 'gcc', 'make', 'libc6-dev', 'libglvnd-dev', 'pkg-config'];
         const table = await guest.succeed(['dpkg-query', '--list', ...packages]);
         const installed = [...table.matchAll(/^ii {2}([^ :]+)/gm)].map(([, name]) => name);
         assert.deepEqual(installed.sort(), packages.sort());
@@ -272,6 +272,7 @@ async function runVariant(variant: Variant, signal: AbortSignal): Promise<Tally>
 
 async function main(names: readonly string[], signal: AbortSignal): Promise<Tally> {
   const chosen = VARIANTS.filter(({ name }) => names.length === 0 || names.includes(name));
+  if (chosen.length === 0) throw new NotRun(`there is no such guest: ${VARIANTS.map(({ name }) => name).join(', ')}`);
   let tally: Tally = { passed: 0, failed: 0 };
   await requireMachine(['mmdebstrap', 'systemd-nspawn', 'nsenter', 'setpriv']);
   for (const variant of chosen) {

@@ -42,7 +42,7 @@ export interface Container {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export interface ExecuteOptions {
+interface ExecuteOptions {
   readonly deadlineMs?: number;
   readonly env?: Readonly<Record<string, string>>;
 }

@@ -43,8 +43,9 @@ unload_nvidia() {
 }
 
 is_nvidia_gpu() {
-  [ "$(cat "$1/vendor" 2>/dev/null)" = 0x10de ] || return 1
-  case $(cat "$1/class" 2>/dev/null) in 0x0300* | 0x0302*) return 0 ;; esac
+  [ -e "$1/vendor" ] && read -r _vendor <"$1/vendor" && [ "$_vendor" = 0x10de ] || return 1
+  read -r _class <"$1/class"
+  case $_class in 0x0300* | 0x0302*) return 0 ;; esac
   return 1
 }
 
