@@ -1,6 +1,6 @@
 import { blacklistedModules } from '../formats/modprobe-conf.ts';
-import type { GuestView } from '../guest/guest.ts';
 import type { Look } from './facts.ts';
+import type { ModprobeFile } from './modprobe.ts';
 
 /** Which files keep the kernel from giving the GPU to a driver that is not NVIDIA's. */
 export interface BlacklistFact {
@@ -12,21 +12,6 @@ export interface BlacklistFact {
   readonly holders: ReadonlyMap<string, ModprobeFile>;
 }
 
-export interface ModprobeFile {
-  readonly path: string;
-  readonly text: string;
-  readonly changedUs: number;
-}
-
-/** modprobe.d(5): a file of an earlier folder masks those of the same name in later ones. */
-const FOLDERS = [
-  '/etc/modprobe.d',
-  '/run/modprobe.d',
-  '/usr/local/lib/modprobe.d',
-  '/usr/lib/modprobe.d',
-  '/lib/modprobe.d',
-];
-
 /** nova is the kernel's second driver for these GPUs; where it was built, it takes them just as nouveau does. */
 const NOVA_FOLDER = 'kernel/drivers/gpu/nova-core';
 const NOUVEAU = ['nouveau'];
@@ -36,7 +21,7 @@ export async function collectBlacklist({ guest, fact }: Look): Promise<Blacklist
   const [{ family }, kernels, files] = await Promise.all([
     fact('system'),
     guest.list('/lib/modules'),
-    effectiveFiles(guest),
+    fact('modprobe'),
   ]);
   const nova = await Promise.all(kernels.map(kernel => guest.stat(`/lib/modules/${kernel}/${NOVA_FOLDER}`)));
   const rivals = nova.some(Boolean) ? NOUVEAU_AND_NOVA : NOUVEAU;
@@ -50,21 +35,4 @@ export async function collectBlacklist({ guest, fact }: Look): Promise<Blacklist
     rivals,
     holders: new Map(holders),
   };
-}
-
-async function effectiveFiles(guest: GuestView): Promise<readonly ModprobeFile[]> {
-  const names = await Promise.all(FOLDERS.map(folder => guest.list(folder)));
-  const paths = new Map<string, string>();
-  for (const [index, folder] of FOLDERS.entries()) {
-    for (const name of names[index] ?? []) {
-      if (name.endsWith('.conf') && !paths.has(name)) paths.set(name, `${folder}/${name}`);
-    }
-  }
-  const files = await Promise.all([...paths.values()].map(path => readFile(guest, path)));
-  return files.filter(file => file !== undefined);
-}
-
-async function readFile(guest: GuestView, path: string): Promise<ModprobeFile | undefined> {
-  const [text, stat] = await Promise.all([guest.readText(path), guest.stat(path)]);
-  return text !== undefined && stat ? { path, text, changedUs: stat.changedUs } : undefined;
 }

@@ -6,6 +6,7 @@ import { collectDriverPackage, type DriverPackageFact } from './driver-package.t
 import { collectGpus, type Gpu } from './gpus.ts';
 import { collectGridd, type GriddFact } from './gridd.ts';
 import { collectInitrds, type InitrdsFact } from './initrds.ts';
+import { collectModprobe, type ModprobeFile } from './modprobe.ts';
 import { collectPrerequisites, type PrerequisitesFact } from './prerequisites.ts';
 import { collectScreen, type ScreenFact } from './screen.ts';
 import { collectSmi, type SmiFact } from './smi.ts';
@@ -18,6 +19,7 @@ export interface Facts {
   readonly system: SystemFact;
   readonly gpus: readonly Gpu[];
   readonly prerequisites: PrerequisitesFact;
+  readonly modprobe: readonly ModprobeFile[];
   readonly blacklist: BlacklistFact;
   readonly initrds: InitrdsFact;
   readonly driverPackage: DriverPackageFact;
@@ -40,6 +42,7 @@ const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K
   system: collectSystem,
   gpus: collectGpus,
   prerequisites: collectPrerequisites,
+  modprobe: collectModprobe,
   blacklist: collectBlacklist,
   initrds: collectInitrds,
   driverPackage: collectDriverPackage,

@@ -16,6 +16,18 @@ export function blacklistedModules(text: string): ReadonlySet<string> {
   return found;
 }
 
+/** suse-module-tools: with 0 modprobe refuses every module that SUSE does not support; the last line counts. */
+const UNSUPPORTED = /^([ \t]*allow_unsupported_modules[ \t]+)(\d+)/gm;
+
+export function refusesUnsupportedModules(text: string): boolean {
+  return [...text.matchAll(UNSUPPORTED)].at(-1)?.[2] === '0';
+}
+
+/** The same file, with nothing else in it changed. */
+export function allowUnsupportedModules(text: string): string {
+  return text.replace(UNSUPPORTED, (_, directive: string) => `${directive}1`);
+}
+
 /**
  * The same file with these lines in its upper part: after the comment that it opens with, before its first directive.
  * Nothing else in it changes, its line endings included.

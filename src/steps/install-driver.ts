@@ -4,8 +4,9 @@ import { isDriverInPlace, isRegistered } from '../facts/driver.ts';
 import type { Facts } from '../facts/facts.ts';
 import { hostPackage } from './gates.ts';
 import { defineStep } from './step.ts';
+import { allowNvidiaModules } from './unsupported-modules.ts';
 
-type Seen = Pick<Facts, 'system' | 'driverPackage' | 'driver' | 'smi' | 'screen'>;
+type Seen = Pick<Facts, 'system' | 'driverPackage' | 'driver' | 'smi' | 'screen' | 'modprobe'>;
 
 /** Where nvidia-installer writes by itself, and where nvidia-bug-report.sh looks. */
 const INSTALLER_LOG = '/var/log/nvidia-installer.log';
@@ -24,15 +25,17 @@ const SET_PACKAGE = 'set driver.package to the -grid.run package on this guest, 
 export const installDriver = defineStep({
   id: 'install-driver',
   title: 'Install and load the NVIDIA driver',
-  reads: ['system', 'driverPackage', 'driver', 'smi', 'screen'],
+  reads: ['system', 'driverPackage', 'driver', 'smi', 'screen', 'modprobe'],
   judge(config, seen) {
     const refusal = hostPackage(seen) ?? refusePackage(config, seen);
     if (refusal) return refusal;
     const { driverPackage, driver, smi, system } = seen;
     const asked = askedVersion(driverPackage);
-    if (asked === undefined && !driver.onDisk && !driver.loaded) return bringBack(seen);
-    if (asked !== undefined && !isDriverInPlace(asked, config, seen)) return putInPlace(asked, config, seen);
-    if (!driver.loaded) return due(load(`driver ${driver.onDisk} is installed and not loaded`));
+    if (asked === undefined && !driver.onDisk && !driver.loaded) return loadable(bringBack(seen), seen);
+    if (asked !== undefined && !isDriverInPlace(asked, config, seen)) {
+      return loadable(putInPlace(asked, config, seen), seen);
+    }
+    if (!driver.loaded) return loadable(due(load(`driver ${driver.onDisk} is installed and not loaded`)), seen);
     if (driver.onDisk && driver.onDisk !== driver.loaded) {
       return due({ kind: 'reboot', because: `driver ${driver.loaded} is in memory, and ${driver.onDisk} is on disk` });
     }
@@ -57,6 +60,12 @@ export const installDriver = defineStep({
     return settled(`${gone}driver ${driver.loaded} is ${how}`);
   },
 });
+
+/** What modprobe would refuse has to be allowed first. */
+function loadable(verdict: Verdict, { modprobe }: Seen): Verdict {
+  const allow = allowNvidiaModules(modprobe);
+  return verdict.is === 'due' && allow ? due(allow, ...verdict.changes) : verdict;
+}
 
 /** What would be the wrong thing to have installed, said before the first change. */
 function refusePackage(config: Config, { driverPackage: given, driver }: Seen): Verdict | undefined {

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { blacklistedModules, insertAtTop } from '../../src/formats/modprobe-conf.ts';
+import {
+  allowUnsupportedModules,
+  blacklistedModules,
+  insertAtTop,
+  refusesUnsupportedModules,
+} from '../../src/formats/modprobe-conf.ts';
 
 describe('what modprobe.d keeps from being loaded by alias', () => {
   test.each([
@@ -46,4 +51,14 @@ describe('lines go into the upper part of a file', () => {
     const text = '# top\n\nalias x y\n# end without newline';
     expect(insertAtTop(text, lines).replace('blacklist nouveau\n\n', '')).toBe(text);
   });
+});
+
+test.each([
+  ['allow_unsupported_modules 0\n', true],
+  ['# allow_unsupported_modules 0\n', false],
+  ['allow_unsupported_modules 0\nallow_unsupported_modules 1\n', false],
+  ['', false],
+])('%j keeps unsupported modules out: %s', (text, refuses) => {
+  expect(refusesUnsupportedModules(text)).toBe(refuses);
+  expect(refusesUnsupportedModules(allowUnsupportedModules(text))).toBe(false);
 });

@@ -19,6 +19,8 @@ export interface Traits {
   /** Where this distribution's dkms installs modules. */
   readonly dkmsFolder: string;
   readonly programs: readonly string[];
+  /** Files that the distribution ships and the journey meets. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 const EVERYWHERE = [
@@ -54,6 +56,11 @@ DOCUMENTATION_URL="https://documentation.suse.com/"
     moduleSuffix: '.zst',
     dkmsFolder: 'updates',
     programs: [...RPM_DRACUT, 'zypper', 'mkinitrd'],
+    // after suse-module-tools, which ships it so on SUSE Linux Enterprise
+    files: {
+      '/lib/modprobe.d/10-unsupported-modules.conf':
+        '# 0 - keep unsupported modules out\nallow_unsupported_modules 0\n',
+    },
   },
   'rocky-9': {
     kernel: '5.14.0-503.14.1.el9_5.x86_64',

@@ -150,6 +150,7 @@ export function makeFolderGuest(options: FolderGuestOptions = {}): FolderGuest {
 
   layOut();
   installStubs(root, traits);
+  for (const [path, text] of Object.entries(traits.files ?? {})) write(path, text);
   write('/var/lib/stubs/machine', `${architecture}\n`);
   write('/var/lib/stubs/syslog-path', `${traits.syslog}\n`);
   write('/var/lib/stubs/initrd-path', `${traits.initrd}\n`);

@@ -17,7 +17,7 @@ const OPTIONS = new Set([
   'log-file-name',
 ]);
 
-type Seen = Pick<Facts, 'system' | 'driverPackage' | 'driver' | 'smi' | 'screen'>;
+type Seen = Pick<Facts, 'system' | 'driverPackage' | 'driver' | 'smi' | 'screen' | 'modprobe'>;
 type Package = Extract<Facts['driverPackage'], { is: 'present' }>;
 
 const system: Facts['system'] = {
@@ -53,6 +53,7 @@ const bare: Seen = {
   driver: { installed: undefined, onDisk: undefined, loaded: undefined, dkms: [] },
   smi: { answers: false, problem: 'nvidia-smi is not there', code: 127 },
   screen: { graphical: false, xServers: [] },
+  modprobe: [],
 };
 /** A guest with all in place. */
 const done: Seen = {
@@ -418,5 +419,37 @@ describe('a guest that brings its own driver, and none is asked for', () => {
         { argv: ['modprobe', 'nvidia'] },
       ],
     });
+  });
+});
+
+describe('SUSE Linux Enterprise, whose modprobe refuses what SUSE does not support', () => {
+  const shipped = '/lib/modprobe.d/10-unsupported-modules.conf';
+  const refusing = [{ path: shipped, text: '# 0 - refuse\nallow_unsupported_modules 0\n', changedUs: 1 }];
+
+  test('is told to load it before anything is installed', () => {
+    expect(judge({ ...bare, modprobe: refusing })).toMatchObject({
+      is: 'due',
+      changes: [
+        {
+          kind: 'write',
+          path: '/etc/modprobe.d/10-unsupported-modules.conf',
+          text: '# 0 - refuse\nallow_unsupported_modules 1\n',
+          because: `${shipped} keeps modprobe from loading NVIDIA's modules, which SUSE does not support`,
+        },
+        { kind: 'install-driver' },
+      ],
+    });
+  });
+
+  test('is left alone where the driver runs, however it was loaded', () => {
+    expect(judge({ ...done, modprobe: refusing }).is).toBe('settled');
+  });
+
+  test('is left alone where somebody has allowed it', () => {
+    const allowing = [
+      { path: shipped, text: 'allow_unsupported_modules 0\nallow_unsupported_modules 1\n', changedUs: 1 },
+    ];
+    const verdict = judge({ ...bare, modprobe: allowing });
+    expect(verdict.is === 'due' && verdict.changes.map(({ kind }) => kind)).toEqual(['install-driver']);
   });
 });
