@@ -12,6 +12,8 @@ export interface TokenFact {
     | { readonly is: 'usable'; readonly path: string; readonly sha256: string; readonly claims: TokenClaims };
   /** Everything in license.tokenDirectory, sorted by name. */
   readonly directory: readonly TokenEntry[];
+  /** When something last came into that directory or left it; undefined when it is not there. */
+  readonly directoryChangedUs: number | undefined;
 }
 
 export interface TokenEntry {
@@ -29,11 +31,13 @@ const LIMIT_BYTES = 256 * 1024;
 
 export async function collectToken({ guest, config: { license } }: Look): Promise<TokenFact> {
   const { token, tokenDirectory } = license;
-  const [source, names] = await Promise.all([
+  const [source, names, stat] = await Promise.all([
     token === undefined ? ({ is: 'not-asked-for' } as const) : findSource(guest, token, tokenDirectory),
     guest.list(tokenDirectory),
+    guest.stat(tokenDirectory),
   ]);
-  return { source, directory: await Promise.all(names.map(name => lookAtEntry(guest, tokenDirectory, name))) };
+  const directory = await Promise.all(names.map(name => lookAtEntry(guest, tokenDirectory, name)));
+  return { source, directory, directoryChangedUs: stat?.changedUs };
 }
 
 /** A link to a token that lies in the token directory already means that token, which must not be taken for a stray file. */

@@ -9,8 +9,9 @@ import { defineStep } from './step.ts';
 export const awaitLicense = defineStep({
   id: 'await-license',
   title: 'Wait until the GPU is licensed',
-  reads: ['smi', 'gpus', 'gridd'],
-  judge(config, { smi, gpus, gridd }, ahead) {
+  reads: ['smi', 'gpus', 'gridd', 'token', 'driver', 'system'],
+  judge(config, facts, ahead) {
+    const { smi, gpus, gridd } = facts;
     const wait = (because: string) => due({ kind: 'await-license', timeoutMs: config.license.timeoutMs, because });
     const asked = asksForLicense(config);
     // a vGPU needs its license even where the cloud brings it
@@ -20,7 +21,7 @@ export const awaitLicense = defineStep({
     }
     if (!smi.answers) return asked ? unanswered(smi, wait) : settled(`no license is asked for, and ${smi.problem}`);
     if (smi.gpus.some(({ mode }) => mode === 'host-vgpu' || mode === 'host-vsga')) return ON_THE_HOST;
-    if (needed && ahead.has(restartGridd.id)) return wait('nvidia-gridd is about to be restarted');
+    if (needed && isAboutToRestart(config, facts, ahead)) return wait('nvidia-gridd is about to be restarted');
 
     const license = licenseOf(config, smi);
     if (license.state === 'licensed') return settled(`the guest is licensed: ${describe(license)}`);
@@ -43,6 +44,15 @@ export const awaitLicense = defineStep({
     );
   },
 });
+
+/** A daemon that is only enabled keeps its license. */
+function isAboutToRestart(config: Config, facts: Parameters<typeof restartGridd.judge>[1], ahead: ReadonlySet<string>) {
+  if (!ahead.has(restartGridd.id)) return false;
+  const verdict = restartGridd.judge(config, facts, ahead);
+  return (
+    verdict.is === 'due' && verdict.changes.some(change => change.kind === 'service' && change.action === 'restart')
+  );
+}
 
 /** The license as the report and `status` show it; the GPU that stands worst decides. */
 export interface License {

@@ -16,7 +16,7 @@ export const restartGridd = defineStep({
     const asked = asksForLicense(config);
     // a vGPU needs its license even where the cloud brings it
     const needed = asked || virtualization(facts).mode === 'vgpu';
-    if (ahead.has('install-driver')) {
+    if (ahead.has('install-driver') && !isRunning(unit)) {
       return needed
         ? due(restart('the driver, which brings nvidia-gridd, is about to be installed or loaded'))
         : settled(NOT_NEEDED);
@@ -33,7 +33,12 @@ export const restartGridd = defineStep({
       ...(because === undefined ? [] : [restart(because)]),
     ];
     const [first, ...rest] = changes;
-    return first ? due(first, ...rest) : settled('nvidia-gridd runs with the present configuration');
+    if (first) return due(first, ...rest);
+    return settled(
+      ahead.has('install-driver')
+        ? 'nvidia-gridd starts again with the driver that is about to be installed'
+        : 'nvidia-gridd runs with the present configuration',
+    );
   },
 });
 
@@ -82,8 +87,7 @@ function staleness(config: Config, { gridd, token, system }: Reads, ahead: Reado
     return `nvidia-gridd does not run${failed ? ` (its last run ended with exit code ${unit.exitCode}, ${unit.result})` : ''}`;
   }
   if (ahead.has(configureGridd.id)) return 'gridd.conf is about to change';
-  if (ahead.has(placeToken.id) && isTokenAboutToChange(config, { token, system }))
-    return 'the token is about to change';
+  if (ahead.has(placeToken.id)) return 'the token directory is about to change';
   const { startedUs } = unit;
   if (startedUs === undefined) return undefined;
   if (startedUs > system.nowUs)
@@ -93,13 +97,9 @@ function staleness(config: Config, { gridd, token, system }: Reads, ahead: Reado
     changedUs !== undefined && changedUs > startedUs && changedUs <= system.nowUs;
   if (isNewer(binaryChangedUs)) return 'the program nvidia-gridd is newer than the running daemon';
   if (isNewer(conf?.changedUs)) return 'gridd.conf is newer than the running daemon';
-  const entry =
-    config.license.token === undefined ? undefined : token.directory.find(({ changedUs }) => isNewer(changedUs));
+  if (config.license.token === undefined) return undefined;
+  // also when a file has left it: nobody knows which of several the daemon has taken
+  if (isNewer(token.directoryChangedUs)) return 'the token directory has changed since nvidia-gridd started';
+  const entry = token.directory.find(({ changedUs }) => isNewer(changedUs));
   return entry && `${entry.name} in the token directory is newer than the running daemon`;
-}
-
-/** Stray files that go from its side leave the token as the daemon has read it. */
-function isTokenAboutToChange(config: Config, facts: Pick<Reads, 'token' | 'system'>): boolean {
-  const verdict = placeToken.judge(config, facts, new Set());
-  return verdict.is === 'due' && verdict.changes.some(({ kind }) => kind !== 'move');
 }

@@ -6,7 +6,7 @@ const DRIFTS: readonly [string, (guest: FolderGuest) => Promise<unknown> | unkno
   [
     'a file beside the token is set aside',
     guest => guest.write('/etc/nvidia/ClientConfigToken/gridd.conf', 'FeatureType=2\n'),
-    ['place-token'],
+    ['place-token', 'restart-gridd'],
   ],
   ['a lost token comes back', guest => guest.remove('/etc/nvidia/ClientConfigToken'), ['place-token', 'restart-gridd']],
   [
@@ -32,8 +32,10 @@ describe('a licensed guest that somebody meddles with', () => {
 
   test.each(DRIFTS)('%s', async (_, drift, steps) => {
     await drift(guest);
+    const plan = await guest.vgpuGuest(['plan', '--json']);
     const { code, stdout } = await guest.vgpuGuest(['apply', '--json']);
     expect(code).toBe(0);
+    expect(due(plan.stdout).filter(id => id !== 'await-license')).toEqual(steps);
     // a daemon that is started anew may or may not be licensed by the time somebody looks
     expect(changed(stdout).filter(id => id !== 'await-license')).toEqual(steps);
     await expectSettled(guest);
@@ -58,6 +60,8 @@ describe('a licensed guest', () => {
   ] as const)('gets a newer driver, %s', async (_, options) => {
     using guest = await licensed(options);
     const newer = guest.addPackage('570.211.01');
+    const plan = await guest.vgpuGuest(['plan', '--json', '--driver', newer]);
+    expect(due(plan.stdout)).toEqual(['install-driver', 'await-license']);
     const { code } = await guest.vgpuGuest(['apply', '--driver', newer]);
     expect(code).toBe(0);
     expect(guest.read('/sys/module/nvidia/version')).toBe('570.211.01\n');
@@ -78,6 +82,11 @@ async function expectSettled(guest: FolderGuest, ...flags: readonly string[]): P
   guest.forgetCalls();
   const { code, stdout } = await guest.vgpuGuest(['apply', '--json', ...flags]);
   expect({ code, changed: changed(stdout), calls: guest.calls('change') }).toEqual({ code: 0, changed: [], calls: [] });
+}
+
+function due(plan: string): readonly string[] {
+  const { steps } = JSON.parse(plan) as { steps: readonly { id: string; verdict: { is: string } }[] };
+  return steps.filter(({ verdict }) => verdict.is === 'due').map(({ id }) => id);
 }
 
 function changed(report: string): readonly string[] {

@@ -16,7 +16,11 @@ const tokenAt = async (root: string, token?: string) =>
   await lookAt(openGuest({ root }), configSchema.parse({ license: { ...(token ? { token } : {}) } })).fact('token');
 
 it('a guest for which no token is asked has none', async () => {
-  expect(await tokenAt(temporaryFolder())).toEqual({ source: { is: 'not-asked-for' }, directory: [] });
+  expect(await tokenAt(temporaryFolder())).toEqual({
+    source: { is: 'not-asked-for' },
+    directory: [],
+    directoryChangedUs: undefined,
+  });
 });
 
 it('a usable token is known by its digest and its claims, never by its text', async () => {

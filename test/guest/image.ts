@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { access, mkdir, mkdtemp, rename, rm, statfs } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
@@ -18,6 +18,7 @@ export const DEBIAN_ARCHITECTURE = arch() === 'arm64' ? 'arm64' : 'amd64';
 
 const MIRROR = process.env.VGPU_GUEST_TEST_MIRROR ?? 'http://deb.debian.org/debian';
 const ROOM_BYTES = 6 * 1024 ** 3;
+const KEEP_UNUSED_MS = 30 * 86_400_000;
 const BUILD_LIMIT_MS = 15 * 60_000;
 // what fills a root and no test reads, and fsyncs that a throw-away root does not need
 const LEAN = [
@@ -48,7 +49,11 @@ export async function requireMachine(programs: readonly string[]): Promise<void>
 /** The root of an image, from the cache or built now; nobody writes into it. */
 export async function openImage(list: ImageList, log: (line: string) => void, signal: AbortSignal): Promise<string> {
   const root = join(CACHE, `image-${hashOf(list, await dateOfMirror(list.suite, signal))}`);
-  if (await exists(root)) return root;
+  await removeUnused();
+  if (await exists(root)) {
+    await utimes(root, new Date(), new Date());
+    return root;
+  }
 
   const draft = await mkdtemp(join(CACHE, 'draft-'));
   const startedMs = performance.now();
@@ -70,6 +75,15 @@ export async function openImage(list: ImageList, log: (line: string) => void, si
   }
   log(`built an image of Debian ${list.suite} in ${Math.round((performance.now() - startedMs) / 1000)} s: ${root}`);
   return root;
+}
+
+/** Images of older lists and point releases; the time of a root is that of its last use. */
+async function removeUnused(): Promise<void> {
+  for (const name of await readdir(CACHE)) {
+    const path = join(CACHE, name);
+    if (!name.startsWith('image-') || Date.now() - (await stat(path)).mtimeMs < KEEP_UNUSED_MS) continue;
+    await rm(path, { recursive: true, force: true });
+  }
 }
 
 /** A point release takes packages of the older one from the mirror, so that an old image could not install its kernel's headers. */

@@ -29,11 +29,24 @@ const silent = (code: number): SmiFact => ({ answers: false, problem: 'nvidia-sm
 function judge(
   settings: Settings,
   answer: SmiFact,
-  given: { binary?: boolean; pci?: 'vgpu' | 'pass-through'; ahead?: readonly string[] } = {},
+  given: {
+    binary?: boolean;
+    pci?: 'vgpu' | 'pass-through';
+    ahead?: readonly string[];
+    active?: string;
+    enabled?: string;
+  } = {},
 ): Verdict {
   const facts = {
     smi: answer,
-    gridd: { binary: given.binary ?? true },
+    gridd: {
+      binary: given.binary ?? true,
+      unit: { load: 'loaded', active: given.active ?? 'inactive', enabled: given.enabled ?? 'enabled', startedUs: 2 },
+      conf: { text: '', changedUs: 1 },
+    },
+    token: { source: { is: 'not-asked-for' }, directory: [] },
+    driver: {},
+    system: { nowUs: 3 },
     gpus: [{ mode: given.pci }],
   } as unknown as Facts;
   return awaitLicense.judge(configSchema.parse(settings), facts, new Set(given.ahead ?? []));
@@ -63,6 +76,11 @@ describe('a guest for which a license is asked', () => {
   it('has its license proved anew after a restart', () => {
     const verdict = judge(TOKEN, smi(gpu('vgpu', license('licensed'))), { ahead: ['restart-gridd'] });
     expect(verdict).toEqual(waits('nvidia-gridd is about to be restarted'));
+  });
+
+  it('keeps the license of a daemon that will only be enabled', () => {
+    const running = { ahead: ['restart-gridd'], active: 'active', enabled: 'disabled' };
+    expect(judge(TOKEN, smi(gpu('vgpu', license('licensed'))), running).is).toBe('settled');
   });
 
   it('waits for the driver first', () => {

@@ -35,7 +35,7 @@ const source = (path = '/opt/a.tok', claims: Partial<TokenClaims> = {}): TokenFa
 function judge(from: TokenFact['source'], directory: readonly TokenEntry[] = [], tokenDirectory = DIRECTORY): Verdict {
   const system = { nowUs: NOW_US } as unknown as Facts['system'];
   const config = configSchema.parse({ license: { token: '/opt/a.tok', tokenDirectory } });
-  return placeToken.judge(config, { token: { source: from, directory }, system }, new Set());
+  return placeToken.judge(config, { token: { source: from, directory, directoryChangedUs: 1 }, system }, new Set());
 }
 
 /** The deeds without their reasons. */

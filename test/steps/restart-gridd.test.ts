@@ -26,6 +26,7 @@ interface Given {
   readonly unit?: Partial<GriddUnit>;
   readonly gridd?: Partial<GriddFact>;
   readonly tokenChangedUs?: number;
+  readonly directoryChangedUs?: number;
   /** Of the token that is asked for. */
   readonly tokenSha256?: string;
   readonly mode?: 'vgpu' | 'pass-through';
@@ -46,6 +47,7 @@ function judge(settings: Settings, given: Given = {}): Verdict {
       unit: { ...RUNNING, ...given.unit },
     },
     token: {
+      directoryChangedUs: given.directoryChangedUs ?? STARTED_US - 1,
       source: { is: 'usable', path: '/opt/a.tok', sha256: given.tokenSha256 ?? 'same', claims: {} },
       directory: [
         { name: 'stray', kind: 'other', mode: 0, changedUs: 0, sha256: undefined },
@@ -115,14 +117,19 @@ describe('nvidia-gridd', () => {
     [
       'will get another token',
       { ahead: ['place-token'], tokenSha256: 'other' },
-      ['restart: the token is about to change'],
+      ['restart: the token directory is about to change'],
     ],
-    ['only has a stray file taken away from the token', { ahead: ['place-token'] }, ['settled']],
+    [
+      'has lost a file beside the token',
+      { directoryChangedUs: STARTED_US + 1 },
+      ['restart: the token directory has changed since nvidia-gridd started'],
+    ],
     [
       'comes with the driver',
       { unit: NOT_FOUND, gridd: { binary: false }, ahead: ['install-driver'] },
       ['restart: the driver, which brings nvidia-gridd, is about to be installed or loaded'],
     ],
+    ['starts again with a newer driver', { ahead: ['install-driver'] }, ['settled']],
   ])('that %s', (_title, given, expected) => {
     expect(deeds(judge(TOKEN, given))).toEqual(expected);
   });
