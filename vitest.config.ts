@@ -3,8 +3,11 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 20_000,
-    // a guest in a folder is its own world, so files and tests may run side by side
+    testTimeout: 30_000,
+    // a guest in a folder is its own world, so files may run side by side; much of their time is waiting for small programs
     fileParallelism: true,
+    maxWorkers: 4,
+    // no test changes anything that another one could see
+    isolate: false,
   },
 });

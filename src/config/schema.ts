@@ -6,7 +6,7 @@ export const FEATURE_TYPES = { vapps: 0, vgpu: 1, vws: 2, compute: 4 } as const;
 const DURATION_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 
 /** `120s` → 120000; undefined when it is not a number with ms, s, m or h. */
-export function parseDuration(text: string): number | undefined {
+function parseDuration(text: string): number | undefined {
   const [, amount, unit] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? [];
   return amount && unit ? Number(amount) * DURATION_MS[unit as keyof typeof DURATION_MS] : undefined;
 }

@@ -7,7 +7,7 @@ import { failedCommand } from './failed-command.ts';
 /** What this program remembers: the marker below, the originals that `revert` puts back, the last report. */
 export const STATE_DIRECTORY = '/var/lib/vgpu-guest';
 const MARKER = `${STATE_DIRECTORY}/resume.json`;
-export const RESUME_UNIT = 'vgpu-guest-resume.service';
+const RESUME_UNIT = 'vgpu-guest-resume.service';
 const UNIT_PATH = `/etc/systemd/system/${RESUME_UNIT}`;
 const PACKAGED_UNIT_PATHS = [`/usr/lib/systemd/system/${RESUME_UNIT}`, `/lib/systemd/system/${RESUME_UNIT}`];
 const WANTED_BY = `/etc/systemd/system/multi-user.target.wants/${RESUME_UNIT}`;

@@ -52,7 +52,7 @@ export interface GuestView {
 }
 
 /** How a deed runs. `onLine` gets each line of both streams as it comes. */
-export interface RunOptions {
+interface RunOptions {
   /** After this the whole process group is ended; no limit unless given. */
   readonly timeoutMs?: number;
   readonly onLine?: (line: string) => void;

@@ -60,38 +60,35 @@ function treeOf(folder: FolderGuest): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(tree).map(([path, what]) => [path, what.replace(token, 'TOKEN')]));
 }
 
-/** One more than the deeds of each run: the last cut comes after the last deed. */
-const CUTS = { 1: 15, 2: 9 } as const;
-/** All of them take a minute and a half; without the variable each family gets a third, and together they miss none. */
+/** All of them take more than a minute; without the variable each family gets a third, and together they miss none. */
 const EVERY_CUT = process.env.VGPU_GUEST_EVERY_CUT === '1';
+const FAMILIES = ['suse', 'rhel', 'debian'] as const;
+const WHOLE = await Promise.all(FAMILIES.map(finishWhole));
 
-describe.each([
-  ['suse', 0],
-  ['rhel', 1],
-  ['debian', 2],
-] as const)('the power goes on a guest of the %s family', (family, third) => {
-  const uncut = finishWhole(family);
-  const cuts = (run: 1 | 2) =>
-    Array.from({ length: CUTS[run] }, (_, index) => [run, index + 1] as const).filter(
-      ([, cut]) => EVERY_CUT || cut % 3 === third,
-    );
+describe.each(WHOLE)('the power goes on a guest of the $family family', ({ family, deeds, tree }) => {
+  // the last cut comes after the last deed
+  const cuts = deeds.flatMap((count, run) =>
+    Array.from({ length: count + 1 }, (_, done) => [run + 1, done + 1] as const),
+  );
+  const tried = cuts.filter(([, cut]) => EVERY_CUT || cut % FAMILIES.length === FAMILIES.indexOf(family));
 
-  test.concurrent.each([...cuts(1), ...cuts(2)])(
+  test.concurrent.each(tried)(
     'in run %i before deed %i, and the next runs end in the same tree',
     async (cutRun, cutBefore) => {
       using folder = makeFolderGuest({ family });
       await finish(folder, cutRun, cutBefore);
-      expect(treeOf(folder)).toEqual((await uncut).tree);
+      expect(treeOf(folder)).toEqual(tree);
     },
   );
 
-  test('no deed comes after the last cut', async () => {
-    expect((await uncut).deeds).toEqual([CUTS[1] - 1, CUTS[2] - 1]);
+  test('in one run before the reboot or one after it', () => {
+    expect(deeds).toHaveLength(2);
+    expect(Math.min(...deeds)).toBeGreaterThan(5);
   });
 });
 
-async function finishWhole(family: 'suse' | 'rhel' | 'debian') {
+async function finishWhole(family: (typeof FAMILIES)[number]) {
   using folder = makeFolderGuest({ family });
   const deeds = await finish(folder);
-  return { tree: treeOf(folder), deeds };
+  return { family, deeds, tree: treeOf(folder) };
 }

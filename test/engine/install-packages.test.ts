@@ -142,7 +142,10 @@ case $* in *update) echo "E: Failed to fetch http://mirror/InRelease" >&2; exit 
     'E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), is another process using it?',
   ])('whose lock is held is told to try again (%#)', async line => {
     const { fault } = await install('debian', { 'apt-get': `echo '${line}' >&2; exit 100` }, ['gcc']);
-    expect(fault).toMatchObject({ fault: 'busy', message: `another program holds the lock of apt-get, for 0 s now\n  ${line}` });
+    expect(fault).toMatchObject({
+      fault: 'busy',
+      message: `another program holds the lock of apt-get, for 0 s now\n  ${line}`,
+    });
   });
 
   test.each([

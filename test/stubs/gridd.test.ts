@@ -66,7 +66,8 @@ describe('the stand-in nvidia-gridd', () => {
     guest.write(`${TOKENS}/a.tok`, 'no token', 0o744);
     expect((await guest.run('systemctl', 'restart', 'nvidia-gridd')).code).toBe(0);
     await talked(guest, 'Shutdown');
-    expect((await guest.run('systemctl', 'is-active', 'nvidia-gridd')).stdout).toBe('failed\n');
+    const state = async () => (await guest.run('systemctl', 'is-active', 'nvidia-gridd')).stdout;
+    await expect.poll(state).toBe('failed\n');
   });
 
   test('reads FeatureType on a GPU that is passed through, and keeps what was licensed until the next boot', async () => {
