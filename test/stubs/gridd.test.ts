@@ -67,7 +67,7 @@ describe('the stand-in nvidia-gridd', () => {
     expect((await guest.run('systemctl', 'restart', 'nvidia-gridd')).code).toBe(0);
     await talked(guest, 'Shutdown');
     const state = async () => (await guest.run('systemctl', 'is-active', 'nvidia-gridd')).stdout;
-    await expect.poll(state).toBe('failed\n');
+    await expect.poll(state, { timeout: 10_000 }).toBe('failed\n');
   });
 
   test('reads FeatureType on a GPU that is passed through, and keeps what was licensed until the next boot', async () => {
