@@ -68,10 +68,10 @@ function parseFile({ path, text }: ConfigFile): { settings: Record<string, unkno
 /** Keys of `above` win; token and server replace each other, since a license comes from one of them. */
 function overlay(below: Record<string, unknown>, above: object): Record<string, unknown> {
   const merged: Record<string, unknown> = { ...below };
+  if ('token' in above) delete merged.server;
+  if ('server' in above) delete merged.token;
   for (const [key, value] of Object.entries(above)) {
     if (value === undefined) continue;
-    if (key === 'token') delete merged.server;
-    if (key === 'server') delete merged.token;
     const under = merged[key];
     merged[key] = isPlain(value) && isPlain(under) && key !== 'server' ? overlay(under, value) : value;
   }

@@ -5,9 +5,12 @@ import {
   type LicenseService,
   makeFolderGuest,
 } from '../helpers/folder-guest.ts';
+import { buildStandInRun } from '../helpers/stand-in-run.ts';
 
 /** Everything but the driver is there, so that one run ends the journey. */
 const nearly = { family: 'debian', nouveau: 'not-bound', prerequisites: 'installed' } as const;
+
+const PACKAGE = '/opt/NVIDIA-Linux-x86_64-570.211.01-grid.run';
 
 describe('4: somebody must act first, and nothing was changed', () => {
   test.concurrent.each<[string, FolderGuestOptions, string]>([
@@ -20,6 +23,12 @@ describe('4: somebody must act first, and nothing was changed', () => {
     ['the token is not there', { token: 'absent', config: 'license:\n  token: /opt/a.tok\n' }, 'place-token'],
     ['the token is cut off', { token: 'broken' }, 'place-token'],
     ['the token has expired', { token: 'expired' }, 'place-token'],
+    ['the driver knows no tokens yet', { version: '460.106.00' }, 'configure-gridd'],
+    [
+      'the driver knows no license servers any more',
+      { config: `driver: { package: ${PACKAGE} }\nlicense: { server: { address: 10.5.8.208 } }\n` },
+      'configure-gridd',
+    ],
   ])('%s', async (_, options, step) => {
     using guest = makeFolderGuest({ ...nearly, ...options });
     const before = guest.manifest();
@@ -30,6 +39,38 @@ describe('4: somebody must act first, and nothing was changed', () => {
       outcome: 'blocked',
     });
     for (const { outcome, remedy } of report.steps) if (outcome === 'blocked') expect(remedy).toMatch(/\S/);
+    expect(guest.calls('change')).toEqual([]);
+    expect(changedPaths(before, guest)).toEqual([]);
+  });
+
+  test.concurrent.each<[string, (guest: FolderGuest) => void, RegExp]>([
+    [
+      'the package is made for another architecture',
+      guest => guest.write(PACKAGE, buildStandInRun({ version: '570.211.01', architecture: 'aarch64' }).bytes, 0o755),
+      /is made for aarch64, and this guest is x86_64/,
+    ],
+    [
+      'the distribution is not known',
+      guest => guest.write('/etc/os-release', 'ID=alpine\nPRETTY_NAME="Alpine Linux v3.20"\n'),
+      /Alpine Linux v3.20 is neither SUSE, nor/,
+    ],
+    [
+      'the root is mounted read-only',
+      guest => guest.write('/proc/self/mounts', '/dev/vda1 / ext4 ro,relatime 0 0\n'),
+      /mounted read-only/,
+    ],
+    [
+      'the GPU has been given to somebody else',
+      guest => guest.link(`/sys/bus/pci/devices/${guest.gpuAddresses[0]}/driver`, '../../../bus/pci/drivers/vfio-pci'),
+      /is bound to vfio-pci, which is neither nouveau nor nvidia/,
+    ],
+  ])('%s', async (_, spoil, words) => {
+    using guest = makeFolderGuest({ ...nearly, prerequisites: 'missing' });
+    spoil(guest);
+    const before = guest.manifest();
+    const { code, stderr } = await guest.vgpuGuest(['apply']);
+    expect(code).toBe(4);
+    expect(stderr).toMatch(words);
     expect(guest.calls('change')).toEqual([]);
     expect(changedPaths(before, guest)).toEqual([]);
   });
@@ -109,6 +150,14 @@ describe('wrong usage and configuration', () => {
     expect((await guest.vgpuGuest(['apply', '--frobnicate'])).code).toBe(64);
     expect((await guest.vgpuGuest(['apply', '--only', 'frobnicate'])).code).toBe(64);
     expect(guest.calls('change')).toEqual([]);
+  });
+
+  test('78: a license from two worlds', async () => {
+    using guest = makeFolderGuest(nearly);
+    const flags = ['--token', '/opt/a.tok', '--server', '10.5.8.208'];
+    const { code, stderr } = await guest.vgpuGuest(['apply', ...flags]);
+    expect(code).toBe(78);
+    expect(stderr).toContain('a token and a legacy server are two different worlds');
   });
 
   test('78: an unknown key, a value that is none', async () => {

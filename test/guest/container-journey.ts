@@ -206,6 +206,13 @@ function journey(guest: Container, { readInitrd }: Variant, kernel: string, vers
       },
     ],
     [
+      'somebody else than root is told so',
+      async () => {
+        const { stderr } = await guest.fail(['setpriv', '--reuid=65534', '--clear-groups', 'vgpu-guest', 'apply'], 77);
+        assert.match(stderr, /only root can change this guest/);
+      },
+    ],
+    [
       'a service that refuses the license ends in exit code 5 with its reason',
       async () => {
         await guest.write('/var/lib/stubs/license-service', `answer=refuse\nreason=${REFUSAL}\n`, 0o644);
