@@ -4,7 +4,7 @@ import { readMarker, resumeUnitText, STATE_DIRECTORY } from '../engine/resume.ts
 import { AgentError } from '../errors.ts';
 import type { Guest } from '../guest/guest.ts';
 import { reportJson, reportText } from '../report/apply-report.ts';
-import { openLog } from '../report/log.ts';
+import { type Log, openLog } from '../report/log.ts';
 import { paintFor } from '../report/text.ts';
 import { createWatcher, levelOf, terminalFoot } from '../report/watch.ts';
 import { EXIT, exitCodeOfReport } from './exit.ts';
@@ -17,7 +17,6 @@ const LOG = '/var/log/vgpu-guest.log';
 const LAST_REPORT = `${STATE_DIRECTORY}/last-report.json`;
 
 export interface ApplyOptions extends CommonOptions, SettingOptions {
-  readonly rebootExitCode?: number;
   /** The resume unit's: go on with the journey whose reboot is over, as it was asked for. */
   readonly resume?: boolean;
 }
@@ -51,8 +50,7 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
     });
     await keepReport(guest, report);
     const rebootComes = report.outcome === 'reboot-needed' && config.reboot === 'auto';
-    log.write(levelOf(report.outcome), reportText(report, rebootComes), { outcome: report.outcome });
-    if (options.json) io.out(JSON.stringify(reportJson(report), null, 2));
+    answer(report, reportText(report, rebootComes), options, io, log);
     if (rebootComes) await reboot(guest);
     return exitCodeOfReport(report, options.rebootExitCode ?? EXIT.rebootNeeded, options.detailedExitcode ?? false);
   } catch (error) {
@@ -62,6 +60,13 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
     watcher.close();
     await log.close();
   }
+}
+
+/** The answer is on stdout; the talk before it went to stderr, and the log file gets both. */
+function answer(report: Report, text: string, { json, quiet }: ApplyOptions, io: Io, log: Log): void {
+  log.write('debug', text, { outcome: report.outcome });
+  if (json) io.out(JSON.stringify(reportJson(report), null, 2));
+  else if (!quiet || levelOf(report.outcome) !== 'info') io.out(text);
 }
 
 /** A run that found everything settled leaves nothing behind. */

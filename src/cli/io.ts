@@ -33,4 +33,5 @@ export interface SettingOptions {
   readonly only?: readonly string[];
   readonly skip?: readonly string[];
   readonly detailedExitcode?: boolean;
+  readonly rebootExitCode?: number;
 }

@@ -18,7 +18,10 @@ export async function planCommand(options: CommonOptions & SettingOptions, io: I
   const planned = plan(steps, config, await lookForAll(steps, lookAt(guest, config)));
   const present = await presentTexts(guest, planned);
   if (options.json) io.out(JSON.stringify(planJson(planned, present), null, 2));
-  else if (!options.quiet) io.out(planText(planned, present, paintFor(process.stdout, options.color)));
+  else {
+    const told = options.quiet ? planned.filter(({ verdict }) => verdict.is === 'blocked') : planned;
+    if (told.length > 0) io.out(planText(told, present, paintFor(process.stdout, options.color)));
+  }
   return exitCode(planned, options.detailedExitcode ?? false);
 }
 

@@ -43,9 +43,6 @@ function describeProgram(run: Run, io: Io): Command {
     common(program.command('plan').description('what would change, step by step, with file diffs; touches nothing')),
   ).action(run(async () => (await import('./plan.ts')).planCommand as Action));
   settings(common(program.command('apply').description('make it so; safe to run again at any time, by anyone')))
-    .addOption(
-      new Option('--reboot-exit-code <n>', 'exit code that asks for a reboot').argParser(exitCodeArgument).default(3),
-    )
     .addOption(new Option('--resume').hideHelp())
     .action(run(async () => (await import('./apply.ts')).applyCommand as Action));
   common(
@@ -80,6 +77,7 @@ Exit codes: 0 settled, 1 failed, 2 changes (--detailed-exitcode), 3 reboot neede
 /** Options of every command. */
 function common(command: Command): Command {
   return command
+    .version(VERSION, '--version', 'print the version')
     .helpOption('--help', 'print help')
     .option('--config <file>', `configuration file (default: ${DEFAULT_CONFIG_PATH}, which may be absent)`)
     .option('--root <dir>', 'work on the guest that lives in this folder', '/')
@@ -100,7 +98,8 @@ function settings(command: Command): Command {
     .option('--reboot <when>', 'never or auto (reboot)')
     .option('--only <step...>', 'these steps only')
     .option('--skip <step...>', 'all steps but these')
-    .option('--detailed-exitcode', 'exit 2 where changes are due (plan) or were made (apply)');
+    .option('--detailed-exitcode', 'exit 2 where changes are due (plan) or were made (apply)')
+    .option('--reboot-exit-code <n>', 'what apply exits with when a reboot is needed (default: 3)', exitCodeArgument);
 }
 
 function exitCodeArgument(text: string): number {
