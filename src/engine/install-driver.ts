@@ -8,7 +8,7 @@ import {
   type InstallerFailure,
   installerErrors,
 } from '../formats/installer-log.ts';
-import type { Guest, Outcome } from '../guest/guest.ts';
+import type { Guest, Outcome, RunOptions } from '../guest/guest.ts';
 import { failedCommand } from './failed-command.ts';
 import type { Tell } from './tell.ts';
 
@@ -28,8 +28,8 @@ export async function installDriver(guest: Guest, deed: InstallDriver, tell: Tel
   if ((await guest.stat(deed.log)) || (await guest.readLink(deed.log))) await guest.rename(deed.log, `${deed.log}.old`);
   await using undo = new AsyncDisposableStack();
   if (deed.leaveGraphical) {
+    undo.defer(() => isolate(guest, 'graphical.target', tell, PUT_BACK).catch(error => tell.warn(messageOf(error))));
     await isolate(guest, 'multi-user.target', tell);
-    undo.defer(() => isolate(guest, 'graphical.target', tell).catch(error => tell.warn(messageOf(error))));
   }
   await stopHolders(guest, undo, tell);
   const outcome = await runPackage(guest, deed, tell);
@@ -39,10 +39,13 @@ export async function installDriver(guest: Guest, deed: InstallDriver, tell: Tel
   await checkRegistration(guest, `${log}\n${outcome.stderr}`, tell);
 }
 
-async function isolate(guest: Guest, target: string, tell: Tell): Promise<void> {
+/** What was taken away comes back, however the installation ends. */
+const PUT_BACK = { evenWhenStopped: true } as const;
+
+async function isolate(guest: Guest, target: string, tell: Tell, options: RunOptions = {}): Promise<void> {
   tell.info(`systemctl isolate ${target}`);
   const argv = ['systemctl', 'isolate', target] as const;
-  const outcome = await guest.run(argv, { timeoutMs: SERVICE_TIMEOUT_MS });
+  const outcome = await guest.run(argv, { timeoutMs: SERVICE_TIMEOUT_MS, ...options });
   if (outcome.code !== 0) throw failedCommand(argv, outcome);
 }
 
@@ -52,7 +55,7 @@ async function stopHolders(guest: Guest, undo: AsyncDisposableStack, tell: Tell)
     if ((await guest.query(['systemctl', 'is-active', unit])).stdout.trim() !== 'active') continue;
     tell.info(`${unit} is stopped while the driver is replaced`);
     undo.defer(async () => {
-      const started = await guest.run(['systemctl', 'start', unit], { timeoutMs: SERVICE_TIMEOUT_MS });
+      const started = await guest.run(['systemctl', 'start', unit], { timeoutMs: SERVICE_TIMEOUT_MS, ...PUT_BACK });
       if (started.code !== 0) tell.warn(failedCommand(['systemctl', 'start', unit], started).message);
     });
     const stopped = await guest.run(['systemctl', 'stop', unit], { timeoutMs: SERVICE_TIMEOUT_MS });

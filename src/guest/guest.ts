@@ -44,7 +44,10 @@ export interface GuestView {
   realPath(path: string): Promise<string | undefined>;
   /** Room for new files in the file system that holds `path`. */
   freeBytes(path: string): Promise<number | undefined>;
-  /** A look by a program: bounded in time (15 s unless given), no standard input, a chosen environment. */
+  /**
+   * A look by a program: bounded in time (15 s unless given), no standard input, a chosen environment. Throws when the run is told to
+   * stop: half a look is no fact.
+   */
   query(argv: Argv, timeoutMs?: number): Promise<Outcome>;
   hardware(): Promise<Hardware>;
   /** The guest's clock, microseconds since 1970. */
@@ -52,11 +55,13 @@ export interface GuestView {
 }
 
 /** How a deed runs. `onLine` gets each line of both streams as it comes. */
-interface RunOptions {
+export interface RunOptions {
   /** After this the whole process group is ended; no limit unless given. */
   readonly timeoutMs?: number;
   readonly onLine?: (line: string) => void;
   readonly env?: Readonly<Record<string, string>>;
+  /** It puts something back, so that it runs also when the run has been told to stop. */
+  readonly evenWhenStopped?: true;
 }
 
 /** Eyes and hands. */
@@ -73,7 +78,7 @@ export interface Guest extends GuestView {
   keepCopy(from: string, to: string): Promise<void>;
   /** Gone afterwards, whether or not it was there. */
   remove(path: string): Promise<void>;
-  /** A deed by a program, in its own process group. Never throws for how it ended: read `code`. */
+  /** A deed by a program, in its own process group. Throws only when the run is told to stop; for how it ended read `code`. */
   run(argv: Argv, options?: RunOptions): Promise<Outcome>;
   /** One run at a time on this guest; returns how to let go. A lock that is held is fault `busy`. */
   lock(): Promise<() => Promise<void>>;

@@ -33,6 +33,7 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSi
   return {
     async query([program, ...args], timeoutMs = LOOK_TIMEOUT_MS) {
       const result = await execa(program, args, { ...base, timeout: timeoutMs, maxBuffer: LOOK_LIMIT });
+      stop.throwIfAborted();
       return {
         code: codeOf(result),
         stdout: result.stdout,
@@ -40,7 +41,7 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSi
       };
     },
 
-    async run([program, ...args], { timeoutMs, onLine, env: extra } = {}): Promise<Outcome> {
+    async run([program, ...args], { timeoutMs, onLine, env: extra, evenWhenStopped } = {}): Promise<Outcome> {
       const kept = { stdout: [] as string[], stderr: [] as string[] };
       const keep = (stream: 'stdout' | 'stderr') =>
         function* (line: string) {
@@ -56,7 +57,9 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSi
         stdout: keep('stdout'),
         stderr: keep('stderr'),
         buffer: false,
+        ...(evenWhenStopped ? { cancelSignal: new AbortController().signal } : {}),
       });
+      if (!evenWhenStopped) stop.throwIfAborted();
       return { code: codeOf(result), stdout: kept.stdout.join('\n'), stderr: kept.stderr.join('\n') };
     },
 

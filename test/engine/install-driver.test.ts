@@ -15,6 +15,8 @@ interface Scene {
   readonly leaveGraphical?: boolean;
   readonly dkms?: string;
   readonly systemctl?: string;
+  /** The run is told to stop when the package prints this. */
+  readonly stopAt?: string;
 }
 
 async function install(scene: Scene) {
@@ -30,17 +32,19 @@ ${note('systemctl')}${scene.systemctl ?? ''}`,
   );
   writeProgram(root, 'tail', 'exec tail "$1" "$2" "$3" "$GUEST_ROOT$4"');
   if (scene.dkms !== undefined) writeProgram(root, 'dkms', scene.dkms);
+  const stop = new AbortController();
   const told: string[] = [];
   const shown: string[] = [];
   const tell = {
     info: (text: string) => told.push(`info ${text}`),
     warn: (text: string) => told.push(`warn ${text}`),
     progress: (line: string) => {
+      if (line === scene.stopAt) stop.abort(new Error('stopped'));
       shown.push(line);
       writeFiles(root, { shown: line });
     },
   };
-  const guest = openGuest({ root, env: {} });
+  const guest = openGuest({ root, env: {}, stop: stop.signal });
   const deed = { kind: 'install-driver', argv: ARGV, log: LOG, leaveGraphical: scene.leaveGraphical ?? false } as const;
   const fault = await installDriver(guest, deed, tell).then(
     () => undefined,
@@ -109,13 +113,24 @@ describe('what holds the GPU', () => {
     expect(calls.slice(-2)).toEqual(['systemctl start nvidia-gridd.service', 'systemctl isolate graphical.target']);
   });
 
+  test('comes back when the run is stopped in the middle of it', async () => {
+    const { calls, fault } = await install({
+      package: 'echo "Installing"; sleep 60',
+      active: ['nvidia-gridd.service'],
+      leaveGraphical: true,
+      stopAt: 'Installing',
+    });
+    expect(fault).toMatchObject({ message: 'stopped' });
+    expect(calls.slice(-2)).toEqual(['systemctl start nvidia-gridd.service', 'systemctl isolate graphical.target']);
+  });
+
   test('keeps the package from running when it does not leave', async () => {
     const { calls, fault } = await install({
       package: '',
       leaveGraphical: true,
       systemctl: 'echo "Failed to start multi-user.target: Access denied" >&2; exit 1',
     });
-    expect(calls).toEqual(['systemctl isolate multi-user.target']);
+    expect(calls).toEqual(['systemctl isolate multi-user.target', 'systemctl isolate graphical.target']);
     expect(fault).toEqual({
       fault: 'failed',
       message:

@@ -65,9 +65,16 @@ test('a follower gives lines until it is told to stop, and then leaves at once',
   expect(seen).toEqual(['one', 'two']);
 });
 
-test('a stop of the run ends its programs', async () => {
+test('a stop of the run ends its programs, and what they were asked is not answered', async () => {
   const stop = new AbortController();
   const { guest } = guestWith('work', 'echo started; sleep 60 & wait', {}, stop.signal);
-  const outcome = await guest.run(['work'], { onLine: () => stop.abort() });
-  expect(outcome.code).toBe(143);
+  const deed = guest.run(['work'], { onLine: () => stop.abort(new Error('stopped')) });
+  const look = guest.query(['work']);
+  await expect(deed).rejects.toThrow('stopped');
+  await expect(look).rejects.toThrow('stopped');
+});
+
+test('what puts something back runs also after the stop', async () => {
+  const { guest } = guestWith('work', 'echo done', {}, AbortSignal.abort());
+  expect((await guest.run(['work'], { evenWhenStopped: true })).stdout).toBe('done');
 });
