@@ -33,7 +33,7 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
   const paint = paintFor(io.err, options.color);
   const foot = io.err.isTTY && !options.quiet && !options.verbose ? terminalFoot(io.err, paint) : undefined;
   const log = openLog({
-    file: await guest.locate(LOG),
+    file: await logFile(guest, io),
     terminal: options.quiet ? 'quiet' : options.verbose ? 'verbose' : 'normal',
     line: (_level, message) => `${foot?.clear() ?? ''}${message}`,
   });
@@ -59,6 +59,17 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
   } finally {
     watcher.close();
     await log.close();
+  }
+}
+
+/** A log that cannot be written is a pity, and no reason to leave the guest as it is. */
+async function logFile(guest: Guest, { err }: Io): Promise<string | undefined> {
+  try {
+    return await guest.prepareAppend(LOG, 0o640);
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+    err.write(`there will be no log file: ${error.message}\n`);
+    return undefined;
   }
 }
 

@@ -82,8 +82,8 @@ export interface Guest extends GuestView {
   run(argv: Argv, options?: RunOptions): Promise<Outcome>;
   /** One run at a time on this guest; returns how to let go. A lock that is held is fault `busy`. */
   lock(): Promise<() => Promise<void>>;
-  /** A guest path as a path of this machine, for a library that keeps a file open by itself. */
-  locate(path: string): Promise<string>;
+  /** Makes sure that a file can be added to, for a library that keeps it open by itself; returns its path on this machine. */
+  prepareAppend(path: string, mode: number): Promise<string>;
   /** Lines of an endless program (`journalctl --follow`, `tail -F`) until `signal` aborts or it ends. */
   follow(argv: Argv, signal: AbortSignal): AsyncIterable<string>;
 }

@@ -6,7 +6,10 @@ import { orAbsent } from './eyes.ts';
 import type { Guest, GuestView } from './guest.ts';
 import { locate } from './paths.ts';
 
-type FileHands = Pick<Guest, 'writeText' | 'copyFile' | 'setMode' | 'makeDirectory' | 'rename' | 'keepCopy' | 'remove'>;
+type FileHands = Pick<
+  Guest,
+  'writeText' | 'copyFile' | 'setMode' | 'makeDirectory' | 'rename' | 'keepCopy' | 'remove' | 'prepareAppend'
+>;
 
 const COPY_LIMIT = 1024 * 1024;
 
@@ -60,6 +63,20 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
         await copyFile(source, target, constants.COPYFILE_EXCL);
       }
       await syncFolder(dirname(target));
+    },
+
+    async prepareAppend(path, mode) {
+      const target = await locate(root, path);
+      try {
+        await mkdir(dirname(target), { recursive: true, mode: 0o755 });
+        await (await open(target, 'a', mode)).close();
+        return target;
+      } catch (error) {
+        throw new AgentError(`${path} cannot be written: ${messageOf(error)}`, {
+          remedy: remedyFor(error, path),
+          cause: error,
+        });
+      }
     },
 
     async remove(path) {

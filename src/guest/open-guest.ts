@@ -4,7 +4,6 @@ import { openFileEyes } from './eyes.ts';
 import type { Guest, GuestView, Hardware } from './guest.ts';
 import { openFileHands } from './hands.ts';
 import { takeLock } from './lock.ts';
-import { locate } from './paths.ts';
 import { openPrograms } from './programs.ts';
 
 export interface GuestOptions {
@@ -33,7 +32,6 @@ export function openGuest(options: GuestOptions): Guest {
     ...openFileHands(root, programs.query),
     ...programs,
     lock: () => takeLock(root),
-    locate: path => locate(root, path),
   };
 }
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { config, createLogger, format, type Logger, transports } from 'winston';
 
@@ -40,13 +42,19 @@ export function openLog({ file, terminal, line }: LogOptions): Log {
     write: (level, message, details = {}) => void logger.log(level, message, details),
     async close() {
       logger.end();
-      await written;
+      const over = new AbortController();
+      const limit = setTimeout(CLOSING_LIMIT_MS, undefined, { signal: over.signal }).catch(() => undefined);
+      await Promise.race([written, limit]);
+      over.abort();
     },
   };
 }
 
-/** Resolves when the file is complete on disk; a log that cannot be written must not stop the run. */
-function addFile(logger: Logger, filename: string): Promise<void> {
+/** winston keeps a file's errors to itself: a disk that has become full in between must not keep the run from ending. */
+const CLOSING_LIMIT_MS = 2_000;
+
+/** Resolves when the file is complete on disk. */
+function addFile(logger: Logger, filename: string): Promise<unknown> {
   const file = new transports.File({
     filename,
     level: 'debug',
@@ -56,13 +64,6 @@ function addFile(logger: Logger, filename: string): Promise<void> {
     options: { flags: 'a', mode: 0o640 },
     format: format.combine(withoutColors(), format.timestamp(), format.json()),
   });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  file.once('finish', resolve);
-  file.once('error', error => {
-    logger.remove(file);
-    logger.warn(`${filename} cannot be written: ${error.message}`);
-    resolve();
-  });
   logger.add(file);
-  return promise;
+  return once(file, 'finish');
 }

@@ -107,6 +107,14 @@ test('a deed that does not help is a failure that names what is still so', async
   ]);
 });
 
+test('a license that does not come keeps nothing else from being put in its place', async () => {
+  const root = guestInFolder();
+  const wait = always('wait', { kind: 'await-license', timeoutMs: 50, because: 'the GPU is unlicensed' });
+  const report = await run(root, wait, step('later', write));
+  expect(report.steps.map(({ outcome }) => outcome)).toEqual(['unlicensed', 'changed']);
+  expect(report).toMatchObject({ outcome: 'unlicensed', changed: true });
+});
+
 test('a program that fails ends the run with its words', async () => {
   const root = guestInFolder();
   writeProgram(root, 'modprobe', 'echo "modprobe: FATAL: Module nvidia not found." >&2; exit 1');

@@ -164,3 +164,12 @@ test('files that are written are complete or not there: the old text stays when 
   await expect(guest.writeText('/etc/file', 'new')).rejects.toThrow('/etc/file cannot be written');
   expect(readFileSync(join(root, 'etc/file'), 'utf8')).toBe('old');
 });
+
+test('a log file is there for its group to read, and one that cannot be is a named error', async () => {
+  const { root, guest } = guestWith({ 'var/log/there': 'old\n' });
+  expect(await guest.prepareAppend('/var/log/new', 0o640)).toBe(join(root, 'var/log/new'));
+  expect(statSync(join(root, 'var/log/new')).mode & 0o777).toBe(0o640);
+  await guest.prepareAppend('/var/log/there', 0o640);
+  expect(readFileSync(join(root, 'var/log/there'), 'utf8')).toBe('old\n');
+  await expect(guest.prepareAppend('/var/log', 0o640)).rejects.toThrow('/var/log cannot be written');
+});
