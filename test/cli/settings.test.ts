@@ -63,7 +63,10 @@ describe('--server', () => {
 });
 
 test('a token and a server side by side are refused, and the later flag says so', async () => {
-  await expect(read({ token: '/opt/t.tok', server: '10.5.8.208' })).rejects.toThrow('--server: license.server: found');
+  const file = 'license: { feature: vws }\n';
+  await expect(read({ token: '/opt/t.tok', server: '10.5.8.208' }, {}, file)).rejects.toThrow(
+    '--server: license.server: found',
+  );
 });
 
 test('an empty variable is an unset one', async () => {
