@@ -22,17 +22,19 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
     guest.query(['systemd-detect-virt']),
     judgeAll(guest, config),
   ]);
-  // lspci and DMI are slow, and needed only where nothing else knows the names
-  const unknown = virtualization.code === 127 || (!smi.answers && gpus.length > 0);
-  const hardware = unknown ? await guest.hardware() : { displays: [] };
+  // DMI and lspci are slow, and asked only where nothing else knows
+  const [virtualHost, displayNames] = await Promise.all([
+    virtualization.code === 127 ? guest.hardware.virtualHost() : undefined,
+    !smi.answers && gpus.length > 0 ? guest.hardware.displayNames() : new Map<string, string>(),
+  ]);
   const status = statusJson({
     system,
     gpus,
     smi,
     driver,
     gridd,
-    hardware,
-    virtualization: virtualization.stdout.trim() || hardware.virtualHost || 'unknown',
+    displayNames,
+    virtualization: virtualization.stdout.trim() || virtualHost || 'unknown',
     license: licenseOf(config, smi),
     rebootNeeded: rebootNeeded(planned),
   });

@@ -19,12 +19,12 @@ export interface FileStat {
   readonly changedUs: number;
 }
 
-/** What the machine itself says of its hardware, where no file of the guest does; empty for a guest in a folder. */
+/** What the machine itself says of its hardware, where no file of the guest does; nothing for a guest in a folder. */
 export interface Hardware {
   /** The hypervisor's name, for example `KVM`; undefined when it is unknown. */
-  readonly virtualHost?: string;
-  /** Display controllers by PCI address (`0000:00:06.0`), with the name that the PCI database gives them. */
-  readonly displays: readonly { readonly address: string; readonly name: string }[];
+  virtualHost(): Promise<string | undefined>;
+  /** Names that the PCI database gives to display controllers, by PCI address (`0000:00:06.0`). */
+  displayNames(): Promise<ReadonlyMap<string, string>>;
 }
 
 /** Eyes: everything that looks at the guest and changes nothing. Every path is the guest's own, absolute. */
@@ -49,7 +49,7 @@ export interface GuestView {
    * stop: half a look is no fact.
    */
   query(argv: Argv, timeoutMs?: number): Promise<Outcome>;
-  hardware(): Promise<Hardware>;
+  readonly hardware: Hardware;
   /** The guest's clock, microseconds since 1970. */
   nowUs(): number;
 }

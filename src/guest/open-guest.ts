@@ -1,8 +1,9 @@
 import { realpathSync } from 'node:fs';
 import { AgentError } from '../errors.ts';
 import { openFileEyes } from './eyes.ts';
-import type { Guest, GuestView, Hardware } from './guest.ts';
+import type { Guest, GuestView } from './guest.ts';
 import { openFileHands } from './hands.ts';
+import { machineHardware, noHardware } from './hardware.ts';
 import { takeLock } from './lock.ts';
 import { openPrograms } from './programs.ts';
 
@@ -52,9 +53,7 @@ function eyes(root: string, query: GuestView['query']): GuestView {
   return {
     ...openFileEyes(root),
     query,
-    // a guest in a folder is its files: nothing is asked of the machine that it lies on
-    hardware: async (): Promise<Hardware> =>
-      root === '/' ? (await import('./hardware.ts')).lookAtHardware() : { displays: [] },
+    hardware: root === '/' ? machineHardware : noHardware,
     nowUs: () => Date.now() * 1000 + 999, // the clock has milliseconds: never earlier than a file that was just written
   };
 }

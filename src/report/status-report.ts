@@ -1,12 +1,12 @@
 import type { Facts } from '../facts/facts.ts';
 import type { Gpu } from '../facts/gpus.ts';
-import type { Hardware } from '../guest/guest.ts';
 import type { License } from '../steps/await-license.ts';
 
 /** What the report needs to know. */
 export interface StatusFacts extends Pick<Facts, 'system' | 'gpus' | 'smi' | 'driver' | 'gridd'> {
   readonly virtualization: string;
-  readonly hardware: Hardware;
+  /** By PCI address, for GPUs that nvidia-smi does not name. */
+  readonly displayNames: ReadonlyMap<string, string>;
   readonly license: License;
   readonly rebootNeeded: boolean;
 }
@@ -62,9 +62,9 @@ export function statusText({ guest, gpus, driver, gridd, license, rebootNeeded }
   return rows.map(([label, value]) => `${label.padEnd(13)} ${value}`).join('\n');
 }
 
-function gpuJson(gpu: Gpu, { smi, hardware }: StatusFacts): StatusJson['gpus'][number] {
+function gpuJson(gpu: Gpu, { smi, displayNames }: StatusFacts): StatusJson['gpus'][number] {
   const answer = smi.answers ? smi.gpus.find(({ address }) => address === gpu.address) : undefined;
-  const name = answer?.name ?? hardware.displays.find(({ address }) => address === gpu.address)?.name;
+  const name = answer?.name ?? displayNames.get(gpu.address);
   const mode = answer?.mode === 'vgpu' || answer?.mode === 'pass-through' ? answer.mode : (gpu.mode ?? 'none');
   return { address: gpu.address, ...(name ? { name } : {}), mode, ...(gpu.driver ? { driver: gpu.driver } : {}) };
 }

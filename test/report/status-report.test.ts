@@ -36,7 +36,7 @@ const facts: StatusFacts = {
     template: undefined,
   },
   virtualization: 'kvm',
-  hardware: { displays: [] },
+  displayNames: new Map(),
   license: { state: 'licensed', product: 'NVIDIA RTX Virtual Workstation', expiresAt: '2026-07-07T16:01:44Z' },
   rebootNeeded: false,
 };
@@ -63,7 +63,7 @@ test('before the driver the PCI database names the GPU, and what is not known is
     gpus: [{ address: '0000:00:06.0', device: '2335', kind: '3d', driver: undefined, mode: undefined }],
     smi: { answers: false, problem: 'nvidia-smi is not there', code: 127 },
     driver: { installed: undefined, onDisk: undefined, loaded: undefined, dkms: undefined },
-    hardware: { displays: [{ address: '0000:00:06.0', name: 'GH100 [H200 SXM 141GB]' }] },
+    displayNames: new Map([['0000:00:06.0', 'GH100 [H200 SXM 141GB]']]),
   };
   expect(statusJson(bare)).toMatchObject({
     gpus: [{ address: '0000:00:06.0', name: 'GH100 [H200 SXM 141GB]', mode: 'none' }],
