@@ -23,6 +23,7 @@ export interface StepReport {
 /** What happened. `outcome` is the whole run's: the worst of its steps, or `changed` or `settled`. */
 export interface Report {
   readonly outcome: Exclude<StepOutcome, 'not-reached'>;
+  /** Something was done to the guest, also by a step that failed afterwards. */
   readonly changed: boolean;
   readonly steps: readonly StepReport[];
   readonly license: License;
@@ -67,6 +68,7 @@ async function journey(run: Run): Promise<Report> {
   const reports: StepReport[] = [];
   let look = lookAt(guest, config);
   let error: AgentError | undefined;
+  let changed = false;
 
   const planned = plan(steps, config, await lookForAll(steps, look));
   const isBlocked = planned.some(({ verdict }) => verdict.is === 'blocked');
@@ -75,6 +77,7 @@ async function journey(run: Run): Promise<Report> {
     const startedMs = performance.now();
     const result = isBlocked ? untouched(verdict) : await settle(run, step, reports, look);
     error ??= result.error;
+    changed ||= result.changed ?? false;
     if (result.looked) look = result.looked;
     const { outcome, because, remedy } = result;
     const report: StepReport = {
@@ -91,69 +94,82 @@ async function journey(run: Run): Promise<Report> {
   }
 
   const missed = steps.slice(reports.length).map(step => notReached(step));
-  return summarize([...reports, ...missed], await currentLicense(config, look), error);
+  const all = [...reports, ...missed];
+  return {
+    outcome: outcomeOf(all),
+    changed,
+    steps: all,
+    license: await currentLicense(config, look),
+    ...(error ? { error } : {}),
+  };
 }
 
 interface Result {
   readonly outcome: StepOutcome;
   readonly because: string;
   readonly remedy?: string | undefined;
-  /** The guest was changed: what was seen before is stale. */
+  /** A deed was done, or at least begun. */
+  readonly changed?: boolean;
+  /** What was seen before is stale. */
   readonly looked?: Look;
   readonly error?: AgentError;
 }
 
 async function settle(run: Run, step: Step, before: readonly StepReport[], look: Look): Promise<Result> {
-  let looked = look;
-  let deeds: readonly Change[] = [];
+  let changed = false;
   try {
     const first = await judge(step, run.config, look);
     if (first.is !== 'due') return fromVerdict(first);
     const enactable = first.changes.filter((change): change is Enactable => change.kind !== 'reboot');
+    const { family } = await look.fact('system');
     for (const change of enactable) {
       run.stop.throwIfAborted();
       run.watcher.deedBegins(change);
-      deeds = [...deeds, change];
-      await enact(change, { ...run, family: (await look.fact('system')).family, tell: run.watcher });
+      changed ||= change.kind !== 'await-license';
+      await enact(change, { ...run, family, tell: run.watcher });
     }
-    looked = lookAt(run.guest, run.config);
+    const looked = lookAt(run.guest, run.config);
     const second = await judge(step, run.config, looked);
-    if (second.is === 'settled') return { outcome: 'changed', because: reasons(first.changes), looked };
-    if (second.is === 'blocked') return { ...fromVerdict(second), looked };
-    return { ...(await reboot(run, step, second.changes, before, deeds.length > 0)), looked };
+    const result = await conclude(run, step, first.changes, second, changed || before.some(isChange));
+    return { ...result, changed: changed || result.outcome === 'changed', looked };
   } catch (thrown) {
     run.stop.throwIfAborted();
-    if (deeds.length > 0) looked = lookAt(run.guest, run.config);
-    return { ...failure(thrown), looked };
+    return { ...failure(thrown), changed, looked: lookAt(run.guest, run.config) };
   }
 }
+
+const isChange = ({ outcome }: StepReport) => outcome === 'changed';
 
 async function judge(step: Step, config: Config, look: Look): Promise<Verdict> {
   return step.judge(config, await collect(look, step.reads), new Set());
 }
 
 /** After the deeds of a step only a reboot may still be due; anything else means that they did not work. */
-async function reboot(
+async function conclude(
   run: Run,
   step: Step,
-  changes: readonly Change[],
-  before: readonly StepReport[],
-  changed: boolean,
+  done: readonly Change[],
+  verdict: Verdict,
+  changedSince: boolean,
 ): Promise<Result> {
-  const change = changes[0];
-  if (change?.kind !== 'reboot') {
-    throw new AgentError(`everything was done, and still ${change?.because}`, {
-      remedy: 'the log /var/log/vgpu-guest.log has what was run and what it said',
-    });
-  }
+  if (verdict.is === 'settled') return { outcome: 'changed', because: reasons(done) };
+  if (verdict.is === 'blocked') return fromVerdict(verdict);
+  const [next] = verdict.changes;
+  if (next.kind === 'reboot') return await reboot(run, step, next.because, changedSince);
+  throw new AgentError(`everything was done, and still ${next.because}`, {
+    remedy: 'the log /var/log/vgpu-guest.log has what was run and what it said',
+  });
+}
+
+async function reboot(run: Run, step: Step, because: string, changedSince: boolean): Promise<Result> {
   const { bootId } = await lookAt(run.guest, run.config).fact('system');
   const { unitText, ...resume } = run.resume;
-  const next = { bootId, step: step.id, because: change.because, ...resume };
+  const next = { bootId, step: step.id, because, ...resume };
   const last = await readMarker(run.guest);
-  refuseLoop(last, next, changed || before.some(report => report.outcome === 'changed'));
+  refuseLoop(last, next, changedSince);
   const reboots = last ? last.reboots + (last.bootId === bootId ? 0 : 1) : 1;
   await arrangeResume(run.guest, { ...next, reboots }, unitText);
-  return { outcome: 'reboot-needed', because: change.because, remedy: 'reboot; the journey then goes on by itself' };
+  return { outcome: 'reboot-needed', because, remedy: 'reboot; the journey then goes on by itself' };
 }
 
 function fromVerdict(verdict: Exclude<Verdict, { is: 'due' }>): Result {
@@ -181,12 +197,12 @@ function reasons(changes: readonly Change[]): string {
   return [...new Set(changes.map(change => change.because))].join('; ');
 }
 
-function summarize(steps: readonly StepReport[], license: License, error: AgentError | undefined): Report {
-  const changed = steps.some(step => step.outcome === 'changed');
-  const worst = (['failed', 'blocked', 'unlicensed', 'reboot-needed'] as const).find(outcome =>
+/** The worst of its steps; without one, whether any was changed. */
+function outcomeOf(steps: readonly StepReport[]): Report['outcome'] {
+  const worst = (['failed', 'blocked', 'unlicensed', 'reboot-needed', 'changed'] as const).find(outcome =>
     steps.some(step => step.outcome === outcome),
   );
-  return { outcome: worst ?? (changed ? 'changed' : 'settled'), changed, steps, license, ...(error ? { error } : {}) };
+  return worst ?? 'settled';
 }
 
 async function currentLicense(config: Config, look: Look): Promise<License> {

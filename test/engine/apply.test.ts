@@ -107,6 +107,12 @@ test('a deed that does not help is a failure that names what is still so', async
   ]);
 });
 
+test('what was done before a failure counts as changed', async () => {
+  const root = guestInFolder();
+  const fail: Change = { kind: 'run', argv: ['modprobe', 'nvidia'], timeoutMs: 5_000, because: 'no module' };
+  expect(await run(root, step('one', write, fail))).toMatchObject({ outcome: 'failed', changed: true });
+});
+
 test('a license that does not come keeps nothing else from being put in its place', async () => {
   const root = guestInFolder();
   const wait = always('wait', { kind: 'await-license', timeoutMs: 50, because: 'the GPU is unlicensed' });
