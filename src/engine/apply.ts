@@ -152,7 +152,7 @@ async function conclude(
   verdict: Verdict,
   changedSince: boolean,
 ): Promise<Result> {
-  if (verdict.is === 'settled') return { outcome: 'changed', because: reasons(done) };
+  if (verdict.is === 'settled') return { outcome: 'changed', because: `${reasons(done)}; now ${verdict.because}` };
   if (verdict.is === 'blocked') return fromVerdict(verdict);
   const [next] = verdict.changes;
   if (next.kind === 'reboot') return await reboot(run, step, next.because, changedSince);

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { chmod, copyFile, link, lstat, mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Argv } from '../change.ts';
 import { AgentError, messageOf } from '../errors.ts';
 import { orAbsent } from './eyes.ts';
 import type { Guest, GuestView } from './guest.ts';
@@ -100,7 +101,7 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
       if (old && (old.uid !== process.geteuid?.() || old.gid !== process.getegid?.()))
         await file.chown(old.uid, old.gid);
       await file.sync();
-      await keepLabel(temporary, old ? target : undefined);
+      if (old) await label(path, ['chcon', `--reference=${target}`, temporary]);
       await rename(temporary, target);
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one that says why
@@ -110,15 +111,17 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
       });
     }
     await syncFolder(folder);
-    if (!old) await keepLabel(target, undefined);
+    if (!old) await label(path, ['restorecon', target]);
   }
 
   /** A file that is replaced hands its SELinux label on; a new one gets the one that the policy has for its path. */
-  async function keepLabel(path: string, old: string | undefined): Promise<void> {
+  async function label(path: string, argv: Argv): Promise<void> {
     if (!(await orAbsent(() => lstat(`${root === '/' ? '' : root}/sys/fs/selinux/enforce`)))) return;
-    const argv = old ? (['chcon', `--reference=${old}`, path] as const) : (['restorecon', path] as const);
     const { code, stderr } = await query(argv);
-    if (code !== 0) throw new Error(`${argv.join(' ')} ended with exit code ${code}: ${stderr}`);
+    if (code === 0 || code === 127) return; // without the program the folder's own label is inherited
+    throw new AgentError(`the SELinux label of ${path} cannot be set: ${stderr || `${argv[0]} ended with ${code}`}`, {
+      remedy: `restorecon -v ${path}`,
+    });
   }
 }
 

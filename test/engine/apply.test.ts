@@ -76,7 +76,10 @@ test('what is due is done, and looked at again', async () => {
   const root = guestInFolder();
   const report = await run(root, step('one', write), step('two', write));
   expect(report).toMatchObject({ outcome: 'changed', changed: true, license: { state: 'unknown' } });
-  expect(report.steps.map(({ outcome }) => outcome)).toEqual(['changed', 'settled']);
+  expect(report.steps).toMatchObject([
+    { outcome: 'changed', because: 'nothing keeps nouveau away; now nouveau is blacklisted' },
+    { outcome: 'settled', because: 'nouveau is blacklisted' },
+  ]);
   expect(readFileSync(join(root, BLACKLIST), 'utf8')).toBe('blacklist nouveau\n');
 });
 

@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openGuest } from '../../src/guest/open-guest.ts';
-import { temporaryFolder, writeFiles } from '../helpers/temporary.ts';
+import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.ts';
 
 function guestWith(files: Readonly<Record<string, string>> = {}) {
   const root = temporaryFolder();
@@ -172,4 +172,23 @@ test('a log file is there for its group to read, and one that cannot be is a nam
   await guest.prepareAppend('/var/log/there', 0o640);
   expect(readFileSync(join(root, 'var/log/there'), 'utf8')).toBe('old\n');
   await expect(guest.prepareAppend('/var/log', 0o640)).rejects.toThrow('/var/log cannot be written');
+});
+
+test('on a guest with SELinux a replaced file keeps its label, and a new one gets that of its path', async () => {
+  const { root, guest } = guestWith({ 'sys/fs/selinux/enforce': '1', 'etc/there': 'old' });
+  for (const name of ['chcon', 'restorecon']) writeProgram(root, name, `echo ${name} "$@" >>"$GUEST_ROOT/labels"`);
+  await guest.writeText('/etc/there', 'new');
+  await guest.writeText('/etc/fresh', 'new');
+  expect(readFileSync(join(root, 'labels'), 'utf8').replaceAll(root, '').split('\n')).toEqual([
+    'chcon --reference=/etc/there /etc/.there.vgpu-guest',
+    'restorecon /etc/fresh',
+    '',
+  ]);
+});
+
+test('a label that cannot be set is a named error, and the old file stays', async () => {
+  const { root, guest } = guestWith({ 'sys/fs/selinux/enforce': '1', 'etc/there': 'old' });
+  writeProgram(root, 'chcon', 'echo "chcon: Permission denied" >&2; exit 1');
+  await expect(guest.writeText('/etc/there', 'new')).rejects.toThrow('the SELinux label of /etc/there cannot be set');
+  expect(readFileSync(join(root, 'etc/there'), 'utf8')).toBe('old');
 });
