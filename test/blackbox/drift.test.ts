@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FolderGuest, type FolderGuestOptions, makeFolderGuest } from '../helpers/folder-guest.ts';
+
+const XORG_CONF = new URL('../fixtures/xorg/nvidia-xconfig-535-h200-1gpu.conf', import.meta.url);
 
 /** What somebody or something does to a licensed guest, and which steps put it right. */
 const DRIFTS: readonly [string, (guest: FolderGuest) => Promise<unknown> | unknown, readonly string[]][] = [
@@ -18,6 +21,11 @@ const DRIFTS: readonly [string, (guest: FolderGuest) => Promise<unknown> | unkno
     'an overwritten gridd.conf says again where the token is',
     guest => guest.write('/etc/nvidia/gridd.conf', 'FeatureType=0\n'),
     ['configure-gridd', 'restart-gridd'],
+  ],
+  [
+    'an xorg.conf without a BusID gets that of the GPU',
+    guest => guest.write('/etc/X11/xorg.conf', readFileSync(XORG_CONF)),
+    ['patch-xorg'],
   ],
   ['a stopped nvidia-gridd is started', guest => guest.run('systemctl', 'stop', 'nvidia-gridd'), ['restart-gridd']],
   ['a disabled nvidia-gridd is enabled', guest => guest.run('systemctl', 'disable', 'nvidia-gridd'), ['restart-gridd']],
