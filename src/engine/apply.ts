@@ -209,9 +209,9 @@ async function currentLicense(config: Config, look: Look): Promise<License> {
   return licenseOf(config, await look.fact('smi'));
 }
 
-/** A journey that waits for its reboot goes on at the next boot; every other one is over. */
-async function concludeResume(guest: Guest, { outcome, steps }: Report): Promise<void> {
-  if (outcome === 'reboot-needed') return;
+/** A journey that waits for its reboot, or found a lock held, goes on at the next boot; every other one is over. */
+async function concludeResume(guest: Guest, { outcome, steps, error }: Report): Promise<void> {
+  if (outcome === 'reboot-needed' || error?.fault === 'busy') return;
   const failed = steps.find(step => step.outcome === 'failed');
   const triedInVain = failed !== undefined && (await readMarker(guest))?.step === failed.id;
   await endResume(guest, triedInVain ? 'keep-marker' : 'forget-marker');

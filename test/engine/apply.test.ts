@@ -8,7 +8,7 @@ import { openGuest } from '../../src/guest/open-guest.ts';
 import { defineStep, type Step } from '../../src/steps/step.ts';
 import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.ts';
 
-const config = loadConfig({ path: 'none', text: undefined }, []);
+const config = loadConfig({ path: 'none', text: 'lockTimeout: 0s\n' }, []);
 const silent: Watcher = { stepBegins() {}, deedBegins() {}, stepEnds() {}, info() {}, warn() {}, progress() {} };
 const BLACKLIST = '/etc/modprobe.d/blacklist-nouveau.conf';
 const UNIT = 'etc/systemd/system/vgpu-guest-resume.service';
@@ -193,6 +193,17 @@ test('after the journey nothing of it is left behind', async () => {
   setBoot(root, 'boot-2');
   expect((await run(root, step('one', write))).outcome).toBe('changed');
   expect([UNIT, WANTED, MARKER].map(path => existsSync(join(root, path)))).toEqual([false, false, false]);
+});
+
+test('a journey that finds a lock held after its reboot goes on at the next boot', async () => {
+  const root = guestInFolder();
+  await run(root, rebootStep);
+  setBoot(root, 'boot-2');
+  writeProgram(root, 'apt-get', 'echo "E: Could not get lock /var/lib/dpkg/lock-frontend" >&2; exit 100');
+  const install: Change = { kind: 'install-packages', packages: ['gcc'], because: 'not installed: gcc' };
+  const report = await run(root, always('install', install));
+  expect(report).toMatchObject({ outcome: 'failed', error: { fault: 'busy' } });
+  expect([UNIT, MARKER].map(path => existsSync(join(root, path)))).toEqual([true, true]);
 });
 
 test('a unit that a package brought stays where it is', async () => {
