@@ -187,3 +187,10 @@ fi`;
     'apt-get --assume-yes --no-install-recommends --option DPkg::Lock::Timeout=60 install gcc',
   ]);
 });
+
+test('words about a lock are no lock where the package manager ends well', async () => {
+  const aptGet = 'echo "Setting up foo: Could not get lock /run/foo, trying another"';
+  const { fault, calls } = await install('debian', { 'apt-get': aptGet }, ['gcc']);
+  expect(fault).toBeUndefined();
+  expect(calls).toHaveLength(2);
+});
