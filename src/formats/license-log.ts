@@ -174,7 +174,7 @@ const REASONS: readonly (readonly [RegExp, { readonly meaning: string; readonly 
     /allowed time to process response|expired/i,
     {
       meaning: 'the clocks of the guest and the license server differ, or the token has expired',
-      remedy: 'set both clocks by NTP (timedatectl), then look at the token: vgpu-guest token inspect FILE',
+      remedy: 'set both clocks by NTP (timedatectl); if it stays, download a new token from the licensing portal',
     },
   ],
   [
@@ -198,7 +198,7 @@ const REASONS: readonly (readonly [RegExp, { readonly meaning: string; readonly 
     {
       meaning: "the license server's name is not found",
       remedy:
-        'let the guest resolve the name (resolvectl query NAME); the names are in the token: vgpu-guest token inspect FILE',
+        'let the guest resolve the name (resolvectl query NAME); it is the one in the line, or that of the DLS in the licensing portal',
     },
   ],
   [
