@@ -29,6 +29,8 @@ export interface Surroundings {
 export class NoLicense extends AgentError {}
 
 const SERVICE_TIMEOUT_MS = 120_000;
+/** The guest's clock is read in milliseconds, the journal's in microseconds. */
+const CLOCK_STEP_US = 1_000;
 
 /** Turns one change into a deed. Every failure is an AgentError with its remedy. */
 export async function enact(change: Enactable, around: Surroundings): Promise<void> {
@@ -54,19 +56,28 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
     case 'run':
       return await command(guest, change.argv, change.timeoutMs, tell);
     case 'service':
-      return await service(guest, change.unit, change.action, tell);
+      return await service(change.unit, change.action, around);
     case 'await-license':
       return await license(change.timeoutMs, around);
   }
 }
 
-/** What `revert` will put back: the file as it was before the first change to it. */
+/**
+ * What `revert` will put back: the file as it was before the first change to it, byte by byte. Texts are read as UTF-8, so that writing
+ * any other one back would change more than was meant.
+ */
 async function keepOriginal(guest: Guest, path: string): Promise<void> {
   const original = `${STATE_DIRECTORY}/originals${path}`;
   const [text, old] = await Promise.all([guest.readText(path), guest.stat(path)]);
-  if (text === undefined || !old || (await guest.stat(original))) return;
+  if (text === undefined || !old) return;
+  if (text.includes('\uFFFD')) {
+    throw new AgentError(`${path} is not UTF-8, and changing it would damage it`, {
+      remedy: `convert it (iconv -f latin1 -t utf-8), or take what is not UTF-8 out of ${path}`,
+    });
+  }
+  if (await guest.stat(original)) return;
   await guest.makeDirectory(STATE_DIRECTORY, 0o700);
-  await guest.writeText(original, text, old.mode);
+  await guest.copyFile(path, original, old.mode);
 }
 
 async function install(packages: readonly string[], { guest, config, family, tell }: Surroundings): Promise<void> {
@@ -85,11 +96,17 @@ async function command(guest: Guest, argv: Argv, timeoutMs: number, tell: Tell):
   if (outcome.code !== 0) throw failedCommand(argv, outcome);
 }
 
-async function service(guest: Guest, unit: string, action: 'enable' | 'restart', tell: Tell): Promise<void> {
+async function service(
+  unit: string,
+  action: 'enable' | 'restart',
+  { guest, config, tell }: Surroundings,
+): Promise<void> {
   const argv: Argv = ['systemctl', action, unit];
+  const beganUs = guest.nowUs() - CLOCK_STEP_US;
   const outcome = await guest.run(argv, { timeoutMs: SERVICE_TIMEOUT_MS, onLine: line => tell.progress(line) });
   if (outcome.code === 0) return;
-  const said = unit === GRIDD_UNIT ? await lastFailure(guest) : undefined;
+  const source = config.license.server ? 'server' : 'token';
+  const said = unit === GRIDD_UNIT ? await lastFailure(guest, source, beganUs) : undefined;
   const failed = failedCommand(argv, outcome, said?.remedy ?? `journalctl -b -u ${unit} says why`);
   if (!said) throw failed;
   throw new AgentError(`${failed.message}\n  nvidia-gridd: ${said.message} (${said.meaning})`, {

@@ -84,8 +84,12 @@ export function listenToGridd(guest: Guest, { unit, source, syslogPath, tell, on
   }
 }
 
-/** What the daemon said before it ended: its newest failure that has a remedy, else its newest failure. */
-export async function lastFailure(guest: GuestView): Promise<Heard | undefined> {
+/** What a daemon said that was started at `sinceUs` and has ended: its newest failure that has a remedy, else its newest failure. */
+export async function lastFailure(
+  guest: GuestView,
+  source: Listening['source'],
+  sinceUs: number,
+): Promise<Heard | undefined> {
   const { stdout } = await guest.query([
     'journalctl',
     '--quiet',
@@ -98,7 +102,8 @@ export async function lastFailure(guest: GuestView): Promise<Heard | undefined> 
   ]);
   const heard = stdout.split('\n').flatMap(raw => {
     const line = readJournalLine(raw);
-    return line ? [{ message: line.message, ...interpret(line.message) }] : [];
+    const isOurs = line?.atUs !== undefined && line.atUs >= sinceUs;
+    return isOurs ? [{ message: line.message, ...interpret(line.message, source) }] : [];
   });
   return heard.reduce((talk, line) => after(talk, line), SILENCE).failure;
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { blocked, type Change, due, settled } from '../../src/change.ts';
@@ -224,6 +224,36 @@ test('the first text of a file is kept for the way back, and only the first', as
   await run(root, always('one', rewrite('third\n')));
   expect(readFileSync(join(root, 'var/lib/vgpu-guest/originals/etc/gridd.conf'), 'utf8')).toBe('first\n');
   expect(statSync(join(root, 'var/lib/vgpu-guest')).mode & 0o777).toBe(0o700);
+});
+
+test('a file that is not UTF-8 is not damaged by a change', async () => {
+  const root = guestInFolder();
+  mkdirSync(join(root, 'etc/nvidia'));
+  writeFileSync(join(root, 'etc/nvidia/gridd.conf'), Buffer.from('# Gr\u00fc\u00dfe\n', 'latin1'));
+  const change: Change = {
+    kind: 'write',
+    path: '/etc/nvidia/gridd.conf',
+    text: 'FeatureType=1\n',
+    because: 'it is old',
+  };
+  const report = await run(root, always('one', change));
+  expect(report.steps[0]?.because).toBe('/etc/nvidia/gridd.conf is not UTF-8, and changing it would damage it');
+  expect(readFileSync(join(root, 'etc/nvidia/gridd.conf'), 'latin1')).toBe('# Gr\u00fc\u00dfe\n');
+});
+
+test('a daemon that ends at once is quoted, and an earlier one is not', async () => {
+  const root = guestInFolder();
+  writeProgram(root, 'systemctl', 'echo "Job for nvidia-gridd.service failed." >&2; exit 1');
+  const line = (message: string, us: string) => `echo '{"MESSAGE":"${message}","__REALTIME_TIMESTAMP":"'${us}'"}'`;
+  const restart: Change = { kind: 'service', unit: 'nvidia-gridd.service', action: 'restart', because: 'it is old' };
+  const old = line('Failed to initialise RM client', '1000');
+  writeProgram(root, 'journalctl', `${old}\n${line('Invalid feature type requested', '$(date +%s%6N)')}`);
+  const because = async () => (await run(root, always('one', restart))).steps[0]?.because;
+  expect(await because()).toBe(
+    'systemctl restart nvidia-gridd.service ended with exit code 1\n  Job for nvidia-gridd.service failed.\n  nvidia-gridd: Invalid feature type requested (FeatureType in gridd.conf does not fit this GPU)',
+  );
+  writeProgram(root, 'journalctl', old);
+  expect(await because()).not.toContain('RM client');
 });
 
 test('a stray file is moved out of the way, never over another one', async () => {
