@@ -11,7 +11,7 @@ import { EXIT, exitCodeOfReport } from './exit.ts';
 import type { CommonOptions, Io, SettingOptions } from './io.ts';
 import { openGuestFor } from './open.ts';
 import { selectSteps } from './select-steps.ts';
-import { readConfig } from './settings.ts';
+import { namedConfigPath, readConfig } from './settings.ts';
 
 const LOG = '/var/log/vgpu-guest.log';
 const LAST_REPORT = `${STATE_DIRECTORY}/last-report.json`;
@@ -28,7 +28,9 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
   const only = options.only ?? marker?.only ?? [];
   const skip = options.skip ?? marker?.skip ?? [];
   const steps = selectSteps(only, skip);
-  const { config, asked } = await readConfig(guest, options, io.env, marker?.settings);
+  const configPath = namedConfigPath(options, io.env) ?? marker?.configPath;
+  const file = configPath === undefined ? {} : { config: configPath };
+  const { config, asked } = await readConfig(guest, { ...options, ...file }, io.env, marker?.settings);
 
   const paint = paintFor(io.err, options.color);
   const foot = io.err.isTTY && !options.quiet && !options.verbose ? terminalFoot(io.err, paint) : undefined;
@@ -46,7 +48,7 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
       steps,
       watcher,
       stop: io.stop,
-      resume: { settings: asked, only, skip, unitText },
+      resume: { settings: asked, ...(configPath === undefined ? {} : { configPath }), only, skip, unitText },
     });
     await keepReport(guest, report);
     const rebootComes = report.outcome === 'reboot-needed' && config.reboot === 'auto';

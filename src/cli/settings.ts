@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import type { ConfigFile, Layer } from '../config/load.ts';
-import { DEFAULT_CONFIG_PATH, loadConfig } from '../config/load.ts';
+import { DEFAULT_CONFIG_PATH, loadConfig, overlay } from '../config/load.ts';
 import type { Config, Settings } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
 import type { GuestView } from '../guest/guest.ts';
@@ -40,7 +40,8 @@ export async function readConfig(
     options.root,
   );
   const layers = [...(resumed ? [{ settings: resumed, origins: {} }] : []), fromEnv, fromFlags];
-  return { config: loadConfig(file, layers), asked: mergeSections(layers) };
+  const asked = layers.reduce<Record<string, unknown>>((below, { settings }) => overlay(below, settings), {});
+  return { config: loadConfig(file, layers), asked };
 }
 
 /** The default file may be absent; one that was named may not. */
@@ -49,8 +50,8 @@ export async function readConfigFile(
   options: CommonOptions,
   env: NodeJS.ProcessEnv,
 ): Promise<ConfigFile> {
-  const named = options.config ?? env.VGPU_GUEST_CONFIG;
-  const path = named === undefined ? DEFAULT_CONFIG_PATH : guestPath(named, options.root, '--config');
+  const named = namedConfigPath(options, env);
+  const path = named ?? DEFAULT_CONFIG_PATH;
   const text = await guest.readText(path);
   if (text === undefined && named !== undefined) {
     throw new AgentError(`${path}: there is no such file`, {
@@ -59,6 +60,12 @@ export async function readConfigFile(
     });
   }
   return { path, text };
+}
+
+/** The configuration file that flag or environment name; undefined: the default one counts. */
+export function namedConfigPath({ config, root }: CommonOptions, env: NodeJS.ProcessEnv): string | undefined {
+  const named = config ?? (env.VGPU_GUEST_CONFIG || undefined);
+  return named === undefined ? undefined : guestPath(named, root, '--config');
 }
 
 type Setting = (typeof SETTINGS)[number];
@@ -97,15 +104,4 @@ function guestPath(given: string, root: string, word: string): string {
   if (isAbsolute(given)) return given;
   if (root === '/') return resolve(given);
   throw new AgentError(`${word} ${given}: with --root a path is the guest's own, and absolute`, { fault: 'usage' });
-}
-
-/** What flags and environment asked for, one object, the strongest last. */
-function mergeSections(layers: readonly Layer[]): Settings {
-  const merged: Record<string, unknown> = {};
-  for (const { settings } of layers) {
-    for (const [section, value] of Object.entries(settings)) {
-      merged[section] = typeof value === 'object' ? { ...(merged[section] as object | undefined), ...value } : value;
-    }
-  }
-  return merged as Settings;
 }

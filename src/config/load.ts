@@ -65,8 +65,8 @@ function parseFile({ path, text }: ConfigFile): { settings: Record<string, unkno
   return { settings: settings as Record<string, unknown>, lineOf };
 }
 
-/** Keys of `above` win; token and server replace each other, since a license comes from one of them. */
-function overlay(below: Record<string, unknown>, above: object): Record<string, unknown> {
+/** Settings over settings: keys of `above` win; token and server replace each other, since a license comes from one of them. */
+export function overlay(below: Record<string, unknown>, above: object): Record<string, unknown> {
   const merged: Record<string, unknown> = { ...below };
   if ('token' in above) delete merged.server;
   if ('server' in above) delete merged.token;

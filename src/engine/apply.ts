@@ -1,5 +1,5 @@
 import type { Change, Verdict } from '../change.ts';
-import type { Config, Settings } from '../config/schema.ts';
+import type { Config } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
 import { collect, type Look, lookAt } from '../facts/facts.ts';
 import type { Guest } from '../guest/guest.ts';
@@ -45,7 +45,7 @@ export interface Run {
   readonly watcher: Watcher;
   readonly stop: AbortSignal;
   /** What the next boot must know to go on as this run would. */
-  readonly resume: Pick<ResumeMarker, 'only' | 'skip'> & { readonly settings: Settings; readonly unitText: string };
+  readonly resume: Pick<ResumeMarker, 'settings' | 'configPath' | 'only' | 'skip'> & { readonly unitText: string };
 }
 
 /**

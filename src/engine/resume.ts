@@ -24,6 +24,8 @@ export interface ResumeMarker {
   readonly reboots: number;
   /** What flags and environment said, since the next boot has neither. */
   readonly settings: Settings;
+  /** The configuration file that was named; absent: the default one. */
+  readonly configPath?: string;
   readonly only: readonly string[];
   readonly skip: readonly string[];
 }

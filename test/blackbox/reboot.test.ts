@@ -25,6 +25,17 @@ describe('a reboot that the journey needs', () => {
     expect(guest.list('/etc/systemd/system')).not.toContain(UNIT);
   });
 
+  test.each<[string, readonly string[], Readonly<Record<string, string>>]>([
+    ['by flag', ['--config', '/root/journey.yaml'], {}],
+    ['by the environment', [], { VGPU_GUEST_CONFIG: '/root/journey.yaml' }],
+  ])('leaves the journey with the configuration file that was named %s', async (_, flags, env) => {
+    using guest = makeFolderGuest({ family: 'suse' });
+    guest.write('/root/journey.yaml', guest.read('/etc/vgpu-guest/config.yaml') ?? '');
+    guest.remove('/etc/vgpu-guest/config.yaml');
+    expect((await guest.vgpuGuest(['apply', ...flags], env)).code).toBe(3);
+    expect((await guest.reboot()).resumed?.stdout).toMatch(/^settled: the guest is as asked for \(license: licensed/);
+  });
+
   test('is what reboot-required answers to, before and after', async () => {
     using guest = makeFolderGuest({ family: 'debian' });
     const required = async () => (await guest.vgpuGuest(['reboot-required'])).code;

@@ -38,6 +38,11 @@ test('what flags and environment asked for is told apart, for the boot that has 
   expect(asked).toEqual({ license: { token: '/opt/t.tok' }, driver: { package: '/opt/a.run' }, reboot: 'auto' });
 });
 
+test('of two worlds in two places the stronger one is what the next boot is told', async () => {
+  const { asked } = await read({ server: '10.5.8.208' }, { VGPU_GUEST_TOKEN: '/opt/t.tok' });
+  expect(asked).toEqual({ license: { server: { address: '10.5.8.208' } } });
+});
+
 test('a resumed journey goes on as it was asked for', async () => {
   const { config } = await read({}, {}, 'driver: { package: /opt/file.run }\n', {
     driver: { package: '/opt/flag.run' },

@@ -58,6 +58,15 @@ describe('a guest of the SUSE family', () => {
     });
   });
 
+  // as zypper 1.14.42 wrote it, asked for stub packages
+  test('is told the same by the zypper that keeps the name as it was given', async () => {
+    const zypper = `echo "'kernel-default-devel=6.4.0-150600.99' not found in package names. Trying capabilities."
+echo "No provider of 'kernel-default-devel=6.4.0-150600.99' found." >&2
+exit 104`;
+    const { fault } = await install('suse', { zypper }, ['kernel-default-devel=6.4.0-150600.99']);
+    expect(fault?.message).toBe('no repository of zypper has kernel-default-devel=6.4.0-150600.99');
+  });
+
   // zypper 1.14 prints a name with a version with blanks around the sign
   test('is told where a package comes from that no repository has', async () => {
     const zypper = `echo "'dkms' not found in package names. Trying capabilities."
