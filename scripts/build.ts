@@ -12,7 +12,7 @@ const result = await build({
   platform: 'node',
   target: 'node24',
   format: 'esm',
-  loader: { '.service': 'text' },
+  loader: { '.service': 'text', '.timer': 'text' },
   // CommonJS libraries inside the bundle still ask for Node's own modules by require
   banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
   legalComments: 'external',

@@ -7,6 +7,8 @@ export type Deed =
   | { readonly kind: 'write'; readonly path: string; readonly text: string; readonly mode?: number }
   /** A file's bytes, put in place at once; the content is a secret and is never shown. */
   | { readonly kind: 'copy-secret'; readonly from: string; readonly path: string; readonly mode: number }
+  /** The token that `license.token` names by a URL, judged before it gets its name; `from` is that URL as it may be shown. */
+  | { readonly kind: 'fetch-token'; readonly from: string; readonly path: string }
   /** A file out of the way: never deleted, never overwriting; a number is added to `to` when that name is taken. */
   | { readonly kind: 'move'; readonly path: string; readonly to: string }
   | { readonly kind: 'set-mode'; readonly path: string; readonly mode: number }
@@ -34,8 +36,8 @@ export type InitrdBuilder = 'dracut' | 'mkinitrd' | 'initramfs-tools';
 
 /** What a step says about the guest. */
 export type Verdict =
-  | { readonly is: 'settled'; readonly because: string }
-  | { readonly is: 'due'; readonly changes: readonly [Change, ...Change[]] }
+  | { readonly is: 'settled'; readonly because: string; readonly warnings?: readonly string[] }
+  | { readonly is: 'due'; readonly changes: readonly [Change, ...Change[]]; readonly warnings?: readonly string[] }
   | { readonly is: 'blocked'; readonly because: string; readonly remedy: string };
 
 /** The guest is as asked for in this respect. */
@@ -51,4 +53,9 @@ export function due(first: Change, ...rest: readonly Change[]): Verdict {
 /** Somebody must act first; `remedy` says who does what. */
 export function blocked(because: string, remedy: string): Verdict {
   return { is: 'blocked', because, remedy };
+}
+
+/** What the guest can live with, and somebody should know. */
+export function warned(verdict: Verdict, warnings: readonly string[]): Verdict {
+  return verdict.is === 'blocked' || warnings.length === 0 ? verdict : { ...verdict, warnings };
 }

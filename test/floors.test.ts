@@ -10,6 +10,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   guest: 2,
   config: 3,
   facts: 3,
+  checks: 4,
   steps: 4,
   engine: 5,
   report: 6,

@@ -1,19 +1,22 @@
 import unitTemplate from '../../units/vgpu-guest-resume.service';
+import type { Finding } from '../checks/check.ts';
+import type { Config } from '../config/schema.ts';
 import { apply, type Report } from '../engine/apply.ts';
 import { readMarker, resumeUnitText, STATE_DIRECTORY } from '../engine/resume.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
+import { lookAt } from '../facts/facts.ts';
 import type { Guest } from '../guest/guest.ts';
 import { reportJson, reportText } from '../report/apply-report.ts';
-import { type Log, openLog } from '../report/log.ts';
-import { paintFor } from '../report/text.ts';
-import { createWatcher, levelOf, terminalFoot } from '../report/watch.ts';
+import { findingText } from '../report/doctor-report.ts';
+import type { Log } from '../report/log.ts';
+import { levelOf } from '../report/watch.ts';
 import { EXIT, exitCodeOfReport } from './exit.ts';
 import type { CommonOptions, Io, SettingOptions } from './io.ts';
-import { openGuestFor } from './open.ts';
+import { openEyesFor, openGuestFor } from './open.ts';
 import { selectSteps } from './select-steps.ts';
 import { namedConfigPath, readConfig } from './settings.ts';
+import { openTalk } from './talk.ts';
 
-const LOG = '/var/log/vgpu-guest.log';
 const LAST_REPORT = `${STATE_DIRECTORY}/last-report.json`;
 
 export interface ApplyOptions extends CommonOptions, SettingOptions {
@@ -32,14 +35,7 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
   const file = configPath === undefined ? {} : { config: configPath };
   const { config, asked } = await readConfig(guest, { ...options, ...file }, io.env, marker?.settings);
 
-  const paint = paintFor(io.err, options.color);
-  const foot = io.err.isTTY && !options.quiet && !options.verbose ? terminalFoot(io.err, paint) : undefined;
-  const log = openLog({
-    file: await logFile(guest, io),
-    terminal: options.quiet ? 'quiet' : options.verbose ? 'verbose' : 'normal',
-    line: (_level, message) => `${foot?.clear() ?? ''}${message}`,
-  });
-  const watcher = createWatcher(log, foot, paint);
+  const { paint, log, watcher, close } = await openTalk(guest, options, io);
   try {
     const unitText = resumeUnitText(unitTemplate, io.program);
     const report = await apply({
@@ -48,45 +44,69 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
       steps,
       watcher,
       stop: io.stop,
+      // a boot may find a run that its cloud or its configuration management has begun
+      lockWaitMs: options.resume ? config.lockTimeoutMs : 0,
       resume: { settings: asked, ...(configPath === undefined ? {} : { configPath }), only, skip, unitText },
     });
     await keepReport(guest, report);
+    const findings = await findCauses(report, config, options, io, log);
+    if (findings.length > 0) await keepReport(guest, report, findings);
     const rebootComes = report.outcome === 'reboot-needed' && config.reboot === 'auto';
-    answer(report, reportText(report, rebootComes), options, io, log);
+    for (const finding of findings) log.write('warn', findingText(finding, paint), { finding: finding.id });
+    answer(report, findings, reportText(report, rebootComes), options, io, log);
     if (rebootComes) await reboot(guest);
     return exitCodeOfReport(report, options.rebootExitCode ?? EXIT.rebootNeeded, options.detailedExitcode ?? false);
   } catch (error) {
     if (error instanceof AgentError) log.write('debug', error.message);
     throw error;
   } finally {
-    watcher.close();
-    await log.close();
-  }
-}
-
-/** A log that cannot be written is a pity, and no reason to leave the guest as it is. */
-async function logFile(guest: Guest, { err }: Io): Promise<string | undefined> {
-  try {
-    return await guest.prepareAppend(LOG, 0o640);
-  } catch (error) {
-    if (!(error instanceof AgentError)) throw error;
-    err.write(`there will be no log file: ${error.message}\n`);
-    return undefined;
+    await close();
   }
 }
 
 /** The answer is on stdout; the talk before it went to stderr, and the log file gets both. */
-function answer(report: Report, text: string, { json, quiet }: ApplyOptions, io: Io, log: Log): void {
+function answer(
+  report: Report,
+  findings: readonly Finding[],
+  text: string,
+  { json, quiet }: ApplyOptions,
+  io: Io,
+  log: Log,
+): void {
   log.write('debug', text, { outcome: report.outcome });
-  if (json) io.out(JSON.stringify(reportJson(report), null, 2));
+  if (json) io.out(JSON.stringify(reportJson(report, findings), null, 2));
   else if (!quiet || levelOf(report.outcome) !== 'info') io.out(text);
 }
 
+/** What explains a run that was blocked or ended without a license. It says more, and must not change how the run has ended. */
+async function findCauses(
+  report: Report,
+  config: Config,
+  options: ApplyOptions,
+  io: Io,
+  log: Log,
+): Promise<readonly Finding[]> {
+  if (report.outcome !== 'blocked' && report.outcome !== 'unlicensed') return [];
+  const { explain } = await import('../engine/explain.ts');
+  const deadline = AbortSignal.timeout(CAUSES_TIMEOUT_MS);
+  const eyes = openEyesFor(options, { ...io, stop: AbortSignal.any([io.stop, deadline]) });
+  try {
+    return await explain(report, lookAt(eyes, config), { stop: io.stop, deadline });
+  } catch (error) {
+    io.stop.throwIfAborted();
+    log.write('debug', `what explains this could not be found: ${messageOf(error)}`);
+    return [];
+  }
+}
+
+/** Somebody waits for the end of a run that has ended already, and nvidia-smi may take half a minute without persistence. */
+const CAUSES_TIMEOUT_MS = 45_000;
+
 /** A run that found everything settled leaves nothing behind. */
-async function keepReport(guest: Guest, report: Report): Promise<void> {
+async function keepReport(guest: Guest, report: Report, findings: readonly Finding[] = []): Promise<void> {
   if (report.outcome === 'settled') return;
   await guest.makeDirectory(STATE_DIRECTORY, 0o700);
-  await guest.writeText(LAST_REPORT, `${JSON.stringify(reportJson(report), null, 2)}\n`, 0o600);
+  await guest.writeText(LAST_REPORT, `${JSON.stringify(reportJson(report, findings), null, 2)}\n`, 0o600);
 }
 
 async function reboot(guest: Guest): Promise<void> {

@@ -1,5 +1,6 @@
 import { stringify } from 'yaml';
 import { configJsonSchema } from '../config/load.ts';
+import { withoutSecrets } from '../formats/url.ts';
 import { openEyes } from '../guest/open-guest.ts';
 import { EXIT } from './exit.ts';
 import type { CommonOptions, Io } from './io.ts';
@@ -27,7 +28,12 @@ export async function configShowCommand(options: CommonOptions, io: Io): Promise
   const { config } = await readConfig(guest, options, io.env);
   const { lockTimeoutMs, license, ...rest } = config;
   const { timeoutMs, ...source } = license;
-  const shown = { ...rest, license: { ...source, timeout: words(timeoutMs) }, lockTimeout: words(lockTimeoutMs) };
+  const token = source.token === undefined ? {} : { token: withoutSecrets(source.token) };
+  const shown = {
+    ...rest,
+    license: { ...source, ...token, timeout: words(timeoutMs) },
+    lockTimeout: words(lockTimeoutMs),
+  };
   io.out(options.json ? JSON.stringify(shown, null, 2) : stringify(shown).trimEnd());
   return EXIT.settled;
 }

@@ -10,10 +10,15 @@ type Load = () => Promise<Action>;
 /** Parses the command line and runs its command; returns the exit code. Wrong usage is fault `usage`. */
 export async function runProgram(argv: readonly string[], io: Io): Promise<number> {
   let exitCode = 0;
-  const run = (load: Load) => async (_: unknown, command: Command) => {
-    const action = await load();
-    exitCode = await action(command.optsWithGlobals() as never, io);
-  };
+  const run =
+    (load: Load) =>
+    async (...given: readonly unknown[]) => {
+      const command = given.at(-1) as Command;
+      const action = await load();
+      const [argument] = command.args;
+      const options = { ...command.optsWithGlobals<object>(), ...(argument === undefined ? {} : { argument }) };
+      exitCode = await action(options as never, io);
+    };
   const program = describeProgram(run, io);
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -28,7 +33,7 @@ export async function runProgram(argv: readonly string[], io: Io): Promise<numbe
   }
 }
 
-type Run = (load: Load) => (options: unknown, command: Command) => Promise<void>;
+type Run = (load: Load) => (...given: readonly unknown[]) => Promise<void>;
 
 function describeProgram(run: Run, io: Io): Command {
   const program = new Command('vgpu-guest')
@@ -48,6 +53,47 @@ function describeProgram(run: Run, io: Io): Command {
   common(
     program.command('status').description('the guest at a glance: GPU, driver, service, license, what is pending'),
   ).action(run(async () => (await import('./status.ts')).statusCommand as Action));
+  common(
+    program.command('doctor').description('every known cause checked; each finding with evidence and remedy'),
+  ).action(run(async () => (await import('./doctor.ts')).doctorCommand as Action));
+  const license = program.command('license').description('the license of this guest').helpCommand(false);
+  common(license.command('wait').description('wait for a license with a deadline; exit 5: none came'))
+    .addOption(licenseTimeout())
+    .action(run(async () => (await import('./license.ts')).licenseWaitCommand as Action));
+  common(
+    license
+      .command('watch')
+      .description(
+        'one short look for a timer: heal nvidia-gridd only, write metrics; exit 5: the guest is not licensed',
+      ),
+  )
+    .option(
+      '--metrics <file>',
+      "for node_exporter's textfile collector (default: vgpu-guest.prom in its folder, if there is one)",
+    )
+    .action(run(async () => (await import('./license.ts')).licenseWatchCommand as Action));
+  common(
+    license
+      .command('unit')
+      .description('print a systemd unit that runs license watch')
+      .argument('<which>', 'service or timer'),
+  ).action(run(async () => (await import('./license.ts')).licenseUnitCommand as Action));
+  const token = program.command('token').description('client configuration tokens').helpCommand(false);
+  common(
+    token
+      .command('inspect')
+      .description('what a token says of itself, without what is secret; exit 4: it cannot be used')
+      .argument('<file>', 'the token'),
+  ).action(run(async () => (await import('./token.ts')).tokenInspectCommand as Action));
+  common(
+    token
+      .command('rotate')
+      .description('replace the token, and put the old one back if the new one brings no license')
+      .argument('<file>', 'the new token, or its https:// URL'),
+  )
+    .addOption(licenseTimeout())
+    .addOption(detailedExitcode())
+    .action(run(async () => (await import('./token.ts')).tokenRotateCommand as Action));
   const config = program.command('config').description('the configuration file').helpCommand(false);
   common(config.command('validate').description('check it, fault by fault')).action(
     run(async () => (await import('./config.ts')).configValidateCommand as Action),
@@ -94,12 +140,20 @@ function settings(command: Command): Command {
     .option('--token <file>', 'client configuration token (license.token)')
     .option('--server <host[:port]>', 'legacy license server (license.server)')
     .option('--feature <name>', 'auto, vgpu, vws, compute or vapps (license.feature)')
-    .option('--license-timeout <duration>', 'how long to wait for the license (license.timeout)')
+    .addOption(licenseTimeout())
     .option('--reboot <when>', 'never or auto (reboot)')
     .option('--only <step...>', 'these steps only')
     .option('--skip <step...>', 'all steps but these')
-    .option('--detailed-exitcode', 'exit 2 where changes are due (plan) or were made (apply)')
+    .addOption(detailedExitcode())
     .option('--reboot-exit-code <n>', 'what apply exits with when a reboot is needed (default: 3)', exitCodeArgument);
+}
+
+function licenseTimeout(): Option {
+  return new Option('--license-timeout <duration>', 'how long to wait for the license (license.timeout)');
+}
+
+function detailedExitcode(): Option {
+  return new Option('--detailed-exitcode', 'exit 2 where changes are due (plan) or were made (apply)');
 }
 
 function exitCodeArgument(text: string): number {

@@ -100,7 +100,7 @@ function parseSetting({ option }: Setting, given: string, root: string, word: st
 }
 
 /** A path from the command line: relative to where the person stands, which only exists on this machine itself. */
-function guestPath(given: string, root: string, word: string): string {
+export function guestPath(given: string, root: string, word: string): string {
   if (isAbsolute(given)) return given;
   if (root === '/') return resolve(given);
   throw new AgentError(`${word} ${given}: with --root a path is the guest's own, and absolute`, { fault: 'usage' });

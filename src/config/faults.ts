@@ -1,5 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein';
 import * as z from 'zod';
+import { withoutSecrets } from '../formats/url.ts';
 import { configSchema } from './schema.ts';
 
 type Path = readonly PropertyKey[];
@@ -40,7 +41,7 @@ function knownKeys(parent: Path): readonly string[] {
 }
 
 function problem(issue: z.core.$ZodIssue, found: unknown): string {
-  const what = `found ${found === undefined ? 'nothing' : JSON.stringify(found)}`;
+  const what = `found ${found === undefined ? 'nothing' : withoutSecrets(JSON.stringify(found))}`;
   switch (issue.code) {
     case 'invalid_value':
       return `${what}, allowed: ${issue.values.join(', ')}`;
@@ -58,7 +59,7 @@ function problem(issue: z.core.$ZodIssue, found: unknown): string {
     case 'invalid_union':
       return `${what}, allowed: text, a number, true or false`;
     default:
-      return `${what}: ${issue.message}`;
+      return `${what}${issue.message.startsWith('allowed: ') ? ',' : ':'} ${issue.message}`;
   }
 }
 

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { faultOfGriddValue } from '../formats/gridd-keys.ts';
 
 /** `license.feature` → the number that gridd.conf's FeatureType takes (SUSE's and NVIDIA's guides); `auto` writes none. */
 export const FEATURE_TYPES = { vapps: 0, vgpu: 1, vws: 2, compute: 4 } as const;
@@ -20,10 +21,29 @@ const duration = z
 const absolutePath = z.string().regex(/^\/[^\0\n]*$/, 'an absolute path on this guest (nothing is fetched from a URL)');
 const port = z.int().min(1).max(65_535);
 const hostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, 'a host name or an IP address');
+/** User names and passwords have no place in a file that others may read. */
+const tokenSource = z
+  .string()
+  .regex(
+    /^(?:\/[^\0\n]*|https:\/\/[^\s/?#@]+(?:[/?#]\S*)?)$/,
+    'an absolute path on this guest, or an https:// URL without user name and password',
+  );
+/** nvidia-gridd reads its file without any blanks. */
+const griddDirectory = z
+  .string()
+  .regex(/^\/[^\0\s"]*$/, 'an absolute path without blanks, which nvidia-gridd passes over');
 /** nvidia-gridd compares with the words TRUE and FALSE, and YAML reads them as booleans. */
 const griddScalar = z
-  .union([z.string().regex(/^[^\r\n\0]*$/, 'one line of text'), z.number(), z.boolean()])
-  .transform(value => (typeof value === 'boolean' ? String(value).toUpperCase() : String(value)));
+  .union([z.string().regex(/^[^\0-\x1f\x7f]*$/, 'one line of text'), z.number(), z.boolean(), z.null()])
+  .transform(value => (typeof value === 'boolean' ? String(value).toUpperCase() : String(value ?? '').trim()));
+const gridd = z
+  .record(z.string().regex(/^[A-Za-z][A-Za-z0-9]*$/, 'a gridd.conf key'), griddScalar)
+  .superRefine((given, context) => {
+    for (const [key, value] of Object.entries(given)) {
+      const fault = faultOfGriddValue(key, value);
+      if (fault !== undefined) context.addIssue({ code: 'custom', path: [key], message: fault });
+    }
+  });
 
 const driver = z.strictObject({
   package: absolutePath.optional().describe("NVIDIA's .run package on this guest"),
@@ -51,10 +71,10 @@ const license = z
       .enum(['auto', 'vgpu', 'vws', 'compute', 'vapps'])
       .default('auto')
       .describe('Which license to ask for; auto: what the vGPU profile says'),
-    token: absolutePath
+    token: tokenSource
       .optional()
-      .describe('The client configuration token of CLS or DLS (NVIDIA License System), on this guest'),
-    tokenDirectory: absolutePath
+      .describe('The client configuration token of CLS or DLS (NVIDIA License System): a file on this guest, or a URL'),
+    tokenDirectory: griddDirectory
       .default('/etc/nvidia/ClientConfigToken')
       .describe('Where nvidia-gridd finds the token'),
     server: server.optional().describe('The legacy license server, instead of a token'),
@@ -71,10 +91,9 @@ export const configSchema = z
   .strictObject({
     driver: driver.prefault({}).describe('The NVIDIA driver of the guest'),
     license: license.prefault({}).describe('Where the license comes from'),
-    gridd: z
-      .record(z.string().regex(/^[A-Za-z][A-Za-z0-9]*$/, 'a gridd.conf key'), griddScalar)
+    gridd: gridd
       .default({})
-      .describe('Any other key of gridd.conf, written as it is'),
+      .describe('Any other key of gridd.conf, written as it is; one without a value is left out of gridd.conf'),
     xorg: z
       .strictObject({
         manage: z

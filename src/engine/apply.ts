@@ -1,11 +1,14 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Change, Verdict } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
 import { collect, type Look, lookAt } from '../facts/facts.ts';
+import { GRIDD_UNIT } from '../facts/gridd.ts';
 import type { Guest } from '../guest/guest.ts';
 import { type License, licenseOf } from '../steps/await-license.ts';
 import type { Step } from '../steps/step.ts';
-import { type Enactable, enact, NoLicense } from './enact.ts';
+import { CLOCK_STEP_US, type Enactable, enact, NoLicense } from './enact.ts';
+import { lastFailure } from './gridd-talk.ts';
 import { lookForAll, plan } from './plan.ts';
 import { arrangeResume, endResume, type ResumeMarker, readMarker, refuseLoop } from './resume.ts';
 import type { Tell } from './tell.ts';
@@ -19,6 +22,8 @@ export interface StepReport {
   readonly remedy?: string;
   readonly durationMs: number;
 }
+
+const LOCK_PAUSE_MS = 1_000;
 
 /** What happened. `outcome` is the whole run's: the worst of its steps, or `changed` or `settled`. */
 export interface Report {
@@ -44,6 +49,8 @@ export interface Run {
   readonly steps: readonly Step[];
   readonly watcher: Watcher;
   readonly stop: AbortSignal;
+  /** How long a run that somebody else has begun is waited for; the others are told to come again. */
+  readonly lockWaitMs?: number;
   /** What the next boot must know to go on as this run would. */
   readonly resume: Pick<ResumeMarker, 'settings' | 'configPath' | 'only' | 'skip'> & { readonly unitText: string };
 }
@@ -53,7 +60,7 @@ export interface Run {
  * among them; the first step that cannot go on ends the run.
  */
 export async function apply(run: Run): Promise<Report> {
-  const release = await run.guest.lock();
+  const release = await takeLock(run);
   try {
     const report = await journey(run);
     await concludeResume(run.guest, report);
@@ -63,7 +70,22 @@ export async function apply(run: Run): Promise<Report> {
   }
 }
 
-async function journey(run: Run): Promise<Report> {
+async function takeLock({ guest, lockWaitMs = 0, watcher, stop }: Run): Promise<() => Promise<void>> {
+  const deadlineMs = performance.now() + lockWaitMs;
+  for (let isTold = false; ; isTold = true) {
+    try {
+      return await guest.lock();
+    } catch (error) {
+      const isBusy = error instanceof AgentError && error.fault === 'busy';
+      if (!isBusy || performance.now() >= deadlineMs) throw error;
+      if (!isTold) watcher.info(`${error.message}; this one waits for its end`);
+      await setTimeout(LOCK_PAUSE_MS, undefined, { signal: stop });
+    }
+  }
+}
+
+/** These steps and nothing around them: whoever calls it holds the lock. */
+export async function journey(run: Run): Promise<Report> {
   const { guest, config, steps, watcher } = run;
   const reports: StepReport[] = [];
   let look = lookAt(guest, config);
@@ -119,9 +141,11 @@ async function settle(run: Run, step: Step, before: readonly StepReport[], look:
   let changed = false;
   try {
     const first = await judge(step, run.config, look);
+    if (first.is !== 'blocked') for (const warning of first.warnings ?? []) run.watcher.warn(warning);
     if (first.is !== 'due') return fromVerdict(first);
     const enactable = first.changes.filter((change): change is Enactable => change.kind !== 'reboot');
     const { family } = await look.fact('system');
+    const beganUs = run.guest.nowUs() - CLOCK_STEP_US;
     for (const change of enactable) {
       run.stop.throwIfAborted();
       run.watcher.deedBegins(change);
@@ -130,7 +154,8 @@ async function settle(run: Run, step: Step, before: readonly StepReport[], look:
     }
     const looked = lookAt(run.guest, run.config);
     const second = await judge(step, run.config, looked);
-    const result = await conclude(run, step, first.changes, second, changed || before.some(isChange));
+    const doing = { done: first.changes, beganUs, changedSince: changed || before.some(isChange) };
+    const result = await conclude(run, step, doing, second);
     return { ...result, changed: changed || result.outcome === 'changed', looked };
   } catch (thrown) {
     run.stop.throwIfAborted();
@@ -144,20 +169,33 @@ async function judge(step: Step, config: Config, look: Look): Promise<Verdict> {
   return step.judge(config, await collect(look, step.reads), new Set());
 }
 
+interface Doing {
+  readonly done: readonly Change[];
+  /** When the first deed began, in microseconds since 1970. */
+  readonly beganUs: number;
+  /** Something was changed since the last reboot that was asked for. */
+  readonly changedSince: boolean;
+}
+
 /** After the deeds of a step only a reboot may still be due; anything else means that they did not work. */
-async function conclude(
-  run: Run,
-  step: Step,
-  done: readonly Change[],
-  verdict: Verdict,
-  changedSince: boolean,
-): Promise<Result> {
-  if (verdict.is === 'settled') return { outcome: 'changed', because: `${reasons(done)}; now ${verdict.because}` };
+async function conclude(run: Run, step: Step, doing: Doing, verdict: Verdict): Promise<Result> {
+  if (verdict.is === 'settled')
+    return { outcome: 'changed', because: `${reasons(doing.done)}; now ${verdict.because}` };
   if (verdict.is === 'blocked') return fromVerdict(verdict);
   const [next] = verdict.changes;
-  if (next.kind === 'reboot') return await reboot(run, step, next.because, changedSince);
-  throw new AgentError(`everything was done, and still ${next.because}`, {
-    remedy: 'the log /var/log/vgpu-guest.log has what was run and what it said',
+  if (next.kind === 'reboot') return await reboot(run, step, next.because, doing.changedSince);
+  throw await ineffective(run, next, doing.beganUs);
+}
+
+/** A daemon may die just after systemd has called it started; what it said by then is the cause. */
+async function ineffective({ guest, config }: Run, next: Change, beganUs: number): Promise<AgentError> {
+  const message = `everything was done, and still ${next.because}`;
+  const isDead = next.kind === 'service' && next.unit === GRIDD_UNIT;
+  const said = isDead ? await lastFailure(guest, config.license.server ? 'server' : 'token', beganUs) : undefined;
+  const readLog = 'the log /var/log/vgpu-guest.log has what was run and what it said';
+  if (!said) return new AgentError(message, { remedy: readLog });
+  return new AgentError(`${message}\n  nvidia-gridd: ${said.message} (${said.meaning})`, {
+    remedy: said.remedy ?? readLog,
   });
 }
 

@@ -3,7 +3,7 @@ import { collect, lookAt } from '../facts/facts.ts';
 import type { GriddUnit } from '../facts/gridd.ts';
 import type { SmiFact } from '../facts/smi.ts';
 import type { Guest } from '../guest/guest.ts';
-import { describe, licenseOf } from '../steps/await-license.ts';
+import { describe, isWithoutFeature, licenseOf } from '../steps/await-license.ts';
 import { type Listener, listenToGridd, type Talk } from './gridd-talk.ts';
 import type { Tell } from './tell.ts';
 
@@ -30,11 +30,14 @@ export async function awaitLicense(guest: Guest, config: Config, wait: LicenseWa
   wait.signal.addEventListener('abort', bell.ring);
   try {
     const { gridd, system } = await collect(lookAt(guest, config), ['gridd', 'system']);
+    const startedUs = gridd.unit.lastStartedUs ?? 0;
+    const hasJustStarted = startedUs <= system.nowUs && startedUs > system.nowUs - LATELY_US;
     const syslogPath = system.family?.syslogPath ?? SYSLOG_PATH;
     const listener = listenToGridd(guest, {
       unit: gridd.unit,
       source: config.license.server ? 'server' : 'token',
       syslogPath,
+      newsFromUs: hasJustStarted ? startedUs : system.nowUs,
       tell: wait.tell,
       onNews: bell.ring,
     });
@@ -50,8 +53,14 @@ export async function awaitLicense(guest: Guest, config: Config, wait: LicenseWa
 
 /** Of most system loggers. */
 const SYSLOG_PATH = '/var/log/messages';
+/** A daemon that was started so lately was started for this wait. */
+const LATELY_US = 5 * 60 * 1_000_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 10_000;
+/** systemctl answers at once, nvidia-smi may take half a minute: a daemon that dies in silence is noticed in between. */
+const UNIT_LOOK_MS = 2_000;
+/** A log that says success again and again must not make nvidia-smi run all the time. */
+const MOST_HURRIED_LOOKS = 5;
 /** How long a line may take from the daemon through the log to here. */
 const LAST_WORDS_MS = 1_500;
 
@@ -63,9 +72,11 @@ async function poll(
   bell: Bell,
 ): Promise<LicenseOutcome> {
   const deadlineMs = performance.now() + wait.timeoutMs;
+  let hurriedLooks = 0;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs + 1_000, LONGEST_PAUSE_MS)) {
     wait.signal.throwIfAborted();
     const { successes } = listener.talk();
+    const lookedMs = performance.now();
     const { smi, gridd } = await collect(lookAt(guest, config), ['smi', 'gridd']);
     const license = licenseOf(config, smi);
     if (license.state === 'licensed')
@@ -73,34 +84,57 @@ async function poll(
     if (license.state === 'not-required') return licensed('nvidia-smi says that the guest needs no license');
     wait.tell.progress(`waiting for the license: ${wordsOf(smi)}`);
 
-    const hasDied = ['inactive', 'failed'].includes(gridd.unit.active);
-    if (hasDied || listener.talk().failure?.hard) {
+    if (isDead(gridd.unit) || listener.talk().failure?.hard) {
       await bell.wait(LAST_WORDS_MS);
       const talk = listener.talk();
-      if (hasDied) return unlicensed(obituary(gridd.unit), talk, smi, LOOK_INTO_THE_JOURNAL);
-      if (talk.failure?.hard) return unlicensed('nvidia-gridd gets no license', talk, smi);
-      continue; // the daemon has found its way after all
+      // somebody may just have restarted it
+      const { unit } = await lookAt(guest, config).fact('gridd');
+      if (isDead(unit)) return unlicensed(obituary(unit), talk, smi, LOOK_INTO_THE_JOURNAL);
+      if (talk.failure?.hard) return unlicensed('nvidia-gridd gets no license', talk, smi, ASK_THE_SERVER);
     }
     const leftMs = deadlineMs - performance.now();
-    const isNews = listener.talk().successes > successes;
-    if (leftMs <= 0 && !isNews) {
-      return unlicensed(`no license has come within ${wait.timeoutMs / 1000} s`, listener.talk(), smi);
+    const hasNews = () => listener.talk().successes > successes && hurriedLooks < MOST_HURRIED_LOOKS;
+    if (leftMs <= 0 && !hasNews()) {
+      const remedy = isWithoutFeature(config, smi) ? REBOOT_FOR_THE_FEATURE : ASK_THE_SERVER;
+      return unlicensed(`no license has come within ${wait.timeoutMs / 1000} s`, listener.talk(), smi, remedy);
     }
-    if (isNews) pauseMs = 0;
-    await bell.wait(Math.min(pauseMs, Math.max(leftMs, 0)));
-    if (listener.talk().successes > successes) pauseMs = 0;
+    // a slow nvidia-smi is not asked all the time
+    const restMs = Math.max(pauseMs, performance.now() - lookedMs);
+    await rest(guest, config, Math.min(restMs, Math.max(leftMs, 0)), bell, () => hasNews() || wait.signal.aborted);
+    if (hasNews()) {
+      hurriedLooks++;
+      pauseMs = 0;
+    }
   }
+}
+
+/** Until the time is over, somebody is in a hurry, or the daemon has died. */
+async function rest(guest: Guest, config: Config, ms: number, bell: Bell, isHurried: () => boolean): Promise<void> {
+  const endMs = performance.now() + ms;
+  while (!isHurried() && performance.now() < endMs) {
+    await bell.wait(Math.min(UNIT_LOOK_MS, endMs - performance.now()));
+    if (isHurried() || performance.now() >= endMs) return;
+    const { unit } = await lookAt(guest, config).fact('gridd');
+    if (isDead(unit)) return;
+  }
+}
+
+function isDead({ active }: GriddUnit): boolean {
+  return active === 'inactive' || active === 'failed';
 }
 
 const LOOK_INTO_THE_JOURNAL = 'journalctl -b -u nvidia-gridd says why; mend that, and run vgpu-guest apply again';
 const ASK_THE_SERVER =
   'journalctl -b -t nvidia-gridd has all that it said; see whether the license server can be reached and has a license left; license.timeout is how long to wait';
 
+const REBOOT_FOR_THE_FEATURE =
+  'the driver shows the product of FeatureType 0: if the driver was loaded before license.feature was set, reboot the guest; else see in journalctl -b -t nvidia-gridd whether the license server can be reached';
+
 function licensed(explanation: string): LicenseOutcome {
   return { licensed: true, explanation, remedy: undefined };
 }
 
-function unlicensed(how: string, { failure, last }: Talk, smi: SmiFact, remedy = ASK_THE_SERVER): LicenseOutcome {
+function unlicensed(how: string, { failure, last }: Talk, smi: SmiFact, remedy: string): LicenseOutcome {
   const said = failure
     ? `${failure.meaning} (nvidia-gridd: ${failure.message})`
     : last

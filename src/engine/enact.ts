@@ -7,11 +7,12 @@ import { GRIDD_UNIT } from '../facts/gridd.ts';
 import type { Guest } from '../guest/guest.ts';
 import { awaitLicense } from './await-license.ts';
 import { failedCommand } from './failed-command.ts';
+import { fetchToken } from './fetch-token.ts';
 import { lastFailure } from './gridd-talk.ts';
 import { installDriver } from './install-driver.ts';
 import { installPackages } from './install-packages.ts';
 import { rebuildInitrd } from './rebuild-initrd.ts';
-import { STATE_DIRECTORY } from './resume.ts';
+import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
 import type { Tell } from './tell.ts';
 
 /** A deed that is done at once; a reboot ends the run instead. */
@@ -30,7 +31,7 @@ export class NoLicense extends AgentError {}
 
 const SERVICE_TIMEOUT_MS = 120_000;
 /** The guest's clock is read in milliseconds, the journal's in microseconds. */
-const CLOCK_STEP_US = 1_000;
+export const CLOCK_STEP_US = 1_000;
 
 /** Turns one change into a deed. Every failure is an AgentError with its remedy. */
 export async function enact(change: Enactable, around: Surroundings): Promise<void> {
@@ -42,9 +43,10 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
     case 'copy-secret':
       await guest.makeDirectory(posix.dirname(change.path), 0o755);
       return await guest.copyFile(change.from, change.path, change.mode);
+    case 'fetch-token':
+      return await fetchToken(guest, around.config.license.token ?? '', change.path);
     case 'move':
-      await guest.makeDirectory(posix.dirname(change.to), 0o700);
-      return await guest.rename(change.path, await freeName(guest, change.to));
+      return await move(change, guest);
     case 'set-mode':
       return await guest.setMode(change.path, change.mode);
     case 'install-packages':
@@ -80,12 +82,20 @@ async function keepOriginal(guest: Guest, path: string): Promise<void> {
   await guest.copyFile(path, original, old.mode);
 }
 
+async function move({ path, to }: Extract<Enactable, { kind: 'move' }>, guest: Guest): Promise<void> {
+  const folder = posix.dirname(to);
+  if (folder.startsWith(`${STATE_DIRECTORY}/`)) await makeStateFolder(guest, folder);
+  else await guest.makeDirectory(folder, 0o700);
+  await guest.rename(path, await freeName(guest, to));
+}
+
 async function install(packages: readonly string[], { guest, config, family, tell }: Surroundings): Promise<void> {
   if (!family) throw new AgentError('packages cannot be installed on an unknown distribution');
   await installPackages(guest, { family, packages, lockTimeoutMs: config.lockTimeoutMs, tell });
 }
 
-async function freeName(guest: Guest, wanted: string): Promise<string> {
+/** The name, with a number where it is taken. */
+export async function freeName(guest: Guest, wanted: string): Promise<string> {
   let name = wanted;
   for (let number = 2; await guest.stat(name); number++) name = `${wanted}.${number}`;
   return name;

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Argv } from '../change.ts';
 import { messageOf } from '../errors.ts';
 import { GRIDD_UNIT, type GriddUnit } from '../facts/gridd.ts';
@@ -39,18 +40,25 @@ export interface Listening {
   readonly source: 'token' | 'server';
   /** Where the system logger writes, for a guest without a journal. */
   readonly syslogPath: string;
+  /** What the daemon said before counts as well, but is no news that a person must be told. */
+  readonly newsFromUs: number;
   readonly tell: Tell;
-  /** A success, or a failure after which nothing better will come. */
+  /** A success, the daemon's end, or a failure after which nothing better will come. */
   readonly onNews: () => void;
 }
 
+/** Between a follower that has ended by itself and its successor. */
+const FOLLOW_AGAIN_MS = 2_000;
+
 /** Follows what nvidia-gridd says from its present start on, and passes it on in other words. */
-export function listenToGridd(guest: Guest, { unit, source, syslogPath, tell, onNews }: Listening): Listener {
+export function listenToGridd(guest: Guest, listening: Listening): Listener {
+  const { unit, source, newsFromUs, tell, onNews } = listening;
   const stopping = new AbortController();
+  const { signal } = stopping;
   let talk = SILENCE;
 
   const following = follow().catch(error => {
-    if (!stopping.signal.aborted) tell.warn(`what nvidia-gridd says cannot be followed: ${messageOf(error)}`);
+    if (!signal.aborted) tell.warn(`what nvidia-gridd says cannot be followed: ${messageOf(error)}`);
   });
   return {
     talk: () => talk,
@@ -62,17 +70,28 @@ export function listenToGridd(guest: Guest, { unit, source, syslogPath, tell, on
   };
 
   async function follow(): Promise<void> {
-    const { argv, read, isOurs } = await chooseSource(guest, unit, syslogPath);
-    if (stopping.signal.aborted) return;
-    for await (const raw of guest.follow(argv, stopping.signal)) {
-      const line = read(raw);
-      if (line && isOurs(line)) hear({ message: line.message, ...interpret(line.message, source) });
+    const { argv, read, past } = await chooseSource(guest, listening);
+    const daemon = presentDaemon(unit);
+    const said = daemon.sinceStart(past);
+    for (const line of said) hear(line, (unit.lastStartedUs ?? 0) >= newsFromUs);
+    let cursor: string | undefined;
+    for (let round = 0; !signal.aborted; round++) {
+      for await (const raw of guest.follow(argv(round, cursor), signal)) {
+        const line = read(raw);
+        cursor = line?.cursor ?? cursor;
+        if (line && daemon.isOurs(line)) hear(line, line.atUs === undefined || line.atUs >= newsFromUs);
+      }
+      // journalctl ends with the journal that it reads
+      await setTimeout(FOLLOW_AGAIN_MS, undefined, { signal });
     }
   }
 
-  function hear(heard: Heard): void {
-    const { kind, message, meaning, hard } = heard;
+  function hear({ message }: GriddLine, isNews: boolean): void {
+    const heard: Heard = { message, ...interpret(message, source) };
+    const { kind, meaning, hard } = heard;
     talk = after(talk, heard);
+    if (kind === 'success' || hard || hasEnded(message)) onNews();
+    if (!isNews) return;
     if (kind === 'noise') {
       tell.progress(`nvidia-gridd: ${message}`);
       return;
@@ -80,7 +99,6 @@ export function listenToGridd(guest: Guest, { unit, source, syslogPath, tell, on
     const text = `nvidia-gridd: ${message} (${meaning})`;
     if (kind === 'failure') tell.warn(text);
     else tell.info(text);
-    if (kind === 'success' || hard) onNews();
   }
 }
 
@@ -126,36 +144,93 @@ function after(talk: Talk, heard: Heard): Talk {
 }
 
 interface Source {
-  readonly argv: Argv;
+  /** Of the first follower, and of each that takes the place of one that has ended. */
+  readonly argv: (round: number, cursor: string | undefined) => Argv;
   readonly read: (raw: string) => GriddLine | undefined;
-  /** Whether a line is the present daemon's. */
-  readonly isOurs: (line: GriddLine) => boolean;
+  /** What is not followed any more, but looked at first. */
+  readonly past: readonly GriddLine[];
 }
 
-/** How far back a log file is read: it may be huge, and the daemon began lately. */
-const SYSLOG_LINES = '10000';
+/** How far back a log file is read: it may be huge, and hold years. */
+const SYSLOG_PAST_BYTES = 1024 * 1024;
 
 /** The journal; where it keeps nothing of this boot, the file of the system logger. */
-async function chooseSource(guest: Guest, unit: GriddUnit, syslogPath: string): Promise<Source> {
-  const { mainPid, lastStartedUs } = unit;
+async function chooseSource(guest: Guest, { syslogPath }: Listening): Promise<Source> {
   const journal = await guest.query(['journalctl', '--quiet', '--boot', '--lines', '1', '--output', 'json']);
   if (journal.stdout.startsWith('{')) {
-    const since = lastStartedUs === undefined ? ['--boot'] : ['--since', `@${Math.floor(lastStartedUs / 1e6)}`];
+    // not by a time: a clock that was set back would hide what was said since
     const ours = ['SYSLOG_IDENTIFIER=nvidia-gridd', '+', `_SYSTEMD_UNIT=${GRIDD_UNIT}`];
-    const argv: Argv = ['journalctl', '--follow', '--output', 'json', '--lines', 'all', ...since, ...ours];
-    const isOurs = presentDaemon({ pid: mainPid, sinceUs: lastStartedUs });
-    return { argv, read: readJournalLine, isOurs };
+    const start = (round: number, cursor: string | undefined) =>
+      cursor === undefined ? ['--lines', round === 0 ? 'all' : '0'] : [`--after-cursor=${cursor}`];
+    const argv: Source['argv'] = (...from) => [
+      'journalctl',
+      '--follow',
+      '--output',
+      'json',
+      '--boot',
+      ...start(...from),
+      ...ours,
+    ];
+    return { argv, read: readJournalLine, past: [] };
   }
-  const pid = mainPid ?? (await newestPid(guest, syslogPath));
-  const argv: Argv = ['tail', '-n', SYSLOG_LINES, '-F', syslogPath];
-  return { argv, read: readSyslogLine, isOurs: presentDaemon({ pid, sinceUs: undefined }) };
+  const end = await guest.readEnd(syslogPath, SYSLOG_PAST_BYTES);
+  const past = (end?.text.split('\n') ?? []).slice(end?.isCut ? 1 : 0);
+  // by its name: a file that was rotated away has a successor, and one that was cut short begins anew
+  const argv: Source['argv'] = round => [
+    'tail',
+    ...(round === 0 ? ['-c', `+${(end?.endsAtByte ?? 0) + 1}`] : ['-n', '0']),
+    '-F',
+    syslogPath,
+  ];
+  return { argv, read: readSyslogLine, past: past.flatMap(raw => readSyslogLine(raw) ?? []) };
 }
 
-/** Of a daemon that has ended, systemd no longer knows the number. */
-async function newestPid(guest: Guest, syslogPath: string): Promise<number | undefined> {
-  const { stdout } = await guest.query(['tail', '-n', SYSLOG_LINES, syslogPath]);
-  const starts = stdout.split('\n').flatMap(line => readSyslogLine(line) ?? []);
-  return starts.map(starterOf).findLast(pid => pid !== undefined);
+interface PresentDaemon {
+  /** Asked once for each line, in their order. */
+  readonly isOurs: (line: GriddLine) => boolean;
+  /** Its lines among those of a file, from its first one on; what is added to the file later is its own unless another one starts. */
+  readonly sinceStart: (past: readonly GriddLine[]) => readonly GriddLine[];
+}
+
+/**
+ * Tells the lines of the present daemon from those of earlier ones: by its number, and by what was said between its first line and the
+ * first line of the next. Of a daemon that has ended systemd has forgotten the number: the one that was started last is meant. A daemon
+ * that starts later becomes the present one.
+ */
+function presentDaemon({ mainPid, lastStartedUs }: GriddUnit): PresentDaemon {
+  let pid = mainPid;
+  let speaker: 'earlier' | 'unknown' | 'present' = 'unknown';
+
+  return {
+    isOurs,
+    sinceStart(past) {
+      const said = past.filter(isOurs);
+      if (speaker === 'unknown') speaker = 'present';
+      return said.slice(
+        Math.max(
+          0,
+          said.findLastIndex(line => starterOf(line) !== undefined),
+        ),
+      );
+    },
+  };
+
+  function isOurs(line: GriddLine): boolean {
+    const starter = starterOf(line);
+    if (starter !== undefined) {
+      const isPresent = starter === mainPid || (isLate(line) ?? (mainPid === undefined || speaker === 'present'));
+      speaker = isPresent ? 'present' : 'earlier';
+      if (isPresent) pid = starter;
+      return isPresent;
+    }
+    if (line.pid !== undefined && pid !== undefined) return line.pid === pid;
+    return isLate(line) ?? speaker === 'present';
+  }
+
+  /** undefined: nobody knows when it was said. */
+  function isLate({ atUs }: GriddLine): boolean | undefined {
+    return atUs === undefined || lastStartedUs === undefined ? undefined : atUs >= lastStartedUs;
+  }
 }
 
 function starterOf({ message, pid }: GriddLine): number | undefined {
@@ -163,20 +238,6 @@ function starterOf({ message, pid }: GriddLine): number | undefined {
   return started === undefined ? undefined : (pid ?? started);
 }
 
-/**
- * Tells the lines of the present daemon from those of earlier ones: by their time where they have one, else from its first
- * line on. A daemon that starts later becomes the present one.
- */
-function presentDaemon(present: { readonly pid: number | undefined; readonly sinceUs: number | undefined }) {
-  let { pid } = present;
-  let hasBegun = present.sinceUs !== undefined;
-  return (line: GriddLine): boolean => {
-    if (line.atUs !== undefined && line.atUs < (present.sinceUs ?? 0)) return false;
-    const starter = starterOf(line);
-    if (starter === undefined) return hasBegun && (line.pid === undefined || pid === undefined || line.pid === pid);
-    if (!hasBegun && pid !== undefined && pid !== starter) return false;
-    hasBegun = true;
-    pid = starter;
-    return true;
-  };
+function hasEnded(message: string): boolean {
+  return /^Shutdown \(\d+\)/.test(message);
 }

@@ -17,7 +17,8 @@ const UNAVAILABLE = [
   /Package '?([^'\s]+)'? has no installation candidate/,
 ];
 /** How a line begins that says why; most of the rest is progress. */
-const TELLING = /^(?:E: |Error|error|ERROR|Problem|Fatal|dpkg: error|File .* not found)/;
+const TELLING =
+  /^(?:E: |Error|error|ERROR|Problem|Fatal|dpkg: error|File .* not found|- (?:nothing provides|package|conflicting|problem))/;
 const QUOTED_LINES = 4;
 
 /** Not every lock is one that the package manager waits for by itself: apt-get update gives up at once. */

@@ -14,6 +14,14 @@ const WANTED_BY = `/etc/systemd/system/multi-user.target.wants/${RESUME_UNIT}`;
 /** A journey needs one reboot, two when the driver is replaced; more are a loop. */
 const MOST_REBOOTS = 3;
 
+/** A folder below it that only root can enter, and every folder on the way there. */
+export async function makeStateFolder(guest: Guest, path: string): Promise<void> {
+  const below = path.slice(STATE_DIRECTORY.length).split('/').slice(1);
+  for (let depth = 0; depth <= below.length; depth++) {
+    await guest.makeDirectory([STATE_DIRECTORY, ...below.slice(0, depth)].join('/'), 0o700);
+  }
+}
+
 /** Why the guest is to be rebooted, and what the journey was asked for. */
 export interface ResumeMarker {
   /** The boot in which the reboot became due. */
@@ -72,11 +80,10 @@ export async function arrangeResume(guest: Guest, marker: ResumeMarker, unitText
 
 /** The journey is over: no boot goes on with it. `keepMarker`: it failed, and the next run must know which reboot was tried. */
 export async function endResume(guest: Guest, marker: 'forget-marker' | 'keep-marker'): Promise<void> {
-  if (await guest.readLink(WANTED_BY)) await systemctl(guest, 'disable', RESUME_UNIT);
-  if (!(await isPackaged(guest)) && (await guest.stat(UNIT_PATH))) {
-    await guest.remove(UNIT_PATH);
-    await systemctl(guest, 'daemon-reload');
-  }
+  // Without a reload: this run may be the unit's own. systemd would let the boot go on beside it, since its target does not want it
+  // any more, and would measure it by the default time limit of 90 s, since its file is gone.
+  if (await guest.readLink(WANTED_BY)) await systemctl(guest, '--no-reload', 'disable', RESUME_UNIT);
+  if (!(await isPackaged(guest)) && (await guest.stat(UNIT_PATH))) await guest.remove(UNIT_PATH);
   if (marker === 'forget-marker') await guest.remove(MARKER);
 }
 
@@ -98,8 +105,12 @@ async function systemctl(guest: Guest, ...args: readonly string[]): Promise<void
 
 /** The unit's text with the program that runs now in it. */
 export function resumeUnitText(template: string, program: Argv): string {
-  const words = [...program, 'apply', '--resume'].map(systemdWord);
-  return template.replace(/^ExecStart=.*$/m, () => `ExecStart=${words.join(' ')}`);
+  return unitText(template, [...program, 'apply', '--resume']);
+}
+
+/** A unit's text with this command line in it. */
+export function unitText(template: string, argv: Argv): string {
+  return template.replace(/^ExecStart=.*$/m, () => `ExecStart=${argv.map(systemdWord).join(' ')}`);
 }
 
 /** systemd.service(5), command lines: quotes and backslashes as in C, `%` and `$` doubled. */

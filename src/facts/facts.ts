@@ -1,17 +1,24 @@
 import type { Config } from '../config/schema.ts';
 import type { GuestView } from '../guest/guest.ts';
 import { type BlacklistFact, collectBlacklist } from './blacklist.ts';
+import { type ClockFact, collectClock } from './clock.ts';
 import { collectDriver, type DriverFact } from './driver.ts';
 import { collectDriverPackage, type DriverPackageFact } from './driver-package.ts';
 import { collectGpus, type Gpu } from './gpus.ts';
 import { collectGridd, type GriddFact } from './gridd.ts';
+import { collectGriddLog, type GriddLogFact } from './gridd-log.ts';
 import { collectInitrds, type InitrdsFact } from './initrds.ts';
+import { collectKernelLog, type KernelLogFact } from './kernel-log.ts';
 import { collectModprobe, type ModprobeFile } from './modprobe.ts';
+import { collectNetwork, type NetworkFact } from './network.ts';
 import { collectPrerequisites, type PrerequisitesFact } from './prerequisites.ts';
 import { collectScreen, type ScreenFact } from './screen.ts';
+import { collectServers, type ServersFact } from './servers.ts';
 import { collectSmi, type SmiFact } from './smi.ts';
+import { collectSurroundings, type SurroundingsFact } from './surroundings.ts';
 import { collectSystem, type SystemFact } from './system.ts';
 import { collectToken, type TokenFact } from './token.ts';
+import { collectTokenFiles, type TokenFilesFact } from './token-files.ts';
 import { collectXorg, type XorgFact } from './xorg.ts';
 
 /** How the guest stands, subject by subject. Absence is a value. */
@@ -29,6 +36,14 @@ export interface Facts {
   readonly token: TokenFact;
   readonly screen: ScreenFact;
   readonly xorg: XorgFact;
+  // what only doctor asks for
+  readonly griddLog: GriddLogFact;
+  readonly kernelLog: KernelLogFact;
+  readonly surroundings: SurroundingsFact;
+  readonly tokenFiles: TokenFilesFact;
+  readonly clock: ClockFact;
+  readonly network: NetworkFact;
+  readonly servers: ServersFact;
 }
 
 /** One look at the guest: a fact is collected when it is first asked for, and once. */
@@ -52,6 +67,13 @@ const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K
   token: collectToken,
   screen: collectScreen,
   xorg: collectXorg,
+  griddLog: collectGriddLog,
+  kernelLog: collectKernelLog,
+  surroundings: collectSurroundings,
+  tokenFiles: collectTokenFiles,
+  clock: collectClock,
+  network: collectNetwork,
+  servers: collectServers,
 };
 
 export function lookAt(guest: GuestView, config: Config): Look {

@@ -45,12 +45,31 @@ export interface PackageManager {
 
 const plain = (name: string): Requirement => ({ name, ask: name });
 
+/** rpm's own words, through whichever program uses it: it does not wait for another one. */
+const RPM_LOCKED = "can't create transaction lock on";
+
+/** EPEL's dkms wants the headers that match some kernel, and dnf would bring the newest kernel along with them. */
+const KERNELS = ['kernel', 'kernel-core', 'kernel-uek', 'kernel-uek-core'];
+
 const dnf = (program: 'dnf' | 'yum'): PackageManager => ({
   program,
-  install: packages => [program, '--assumeyes', 'install', ...packages],
+  // by itself it waits for another one without an end
+  install: packages => [
+    program,
+    '--assumeyes',
+    '--setopt=exit_on_lock=True',
+    `--exclude=${KERNELS.join(',')}`,
+    'install',
+    ...packages,
+  ],
   env: () => ({}),
-  // both wait by themselves; yum 3 gives up with this text when another program keeps the lock
-  locked: { text: /Another app is currently holding the yum lock|Existing lock .*: another copy is running/ },
+  // dnf(8): 200, a problem with acquiring a lock
+  locked: {
+    code: 200,
+    text: new RegExp(
+      `${RPM_LOCKED}|Another app is currently holding the yum lock|Existing lock .*: another copy is running`,
+    ),
+  },
 });
 
 const rpmInstalled = (names: readonly string[]): Argv => ['rpm', '--query', '--queryformat', '%{NAME}\\n', ...names];
@@ -79,7 +98,7 @@ export const FAMILIES: readonly Family[] = [
         env: lockWaitS => ({ ZYPP_LOCK_TIMEOUT: String(lockWaitS) }),
         // zypper(8): a reboot or a restart of zypper is needed, a repository was skipped, a script of a package failed
         noticeCodes: [100, 101, 102, 103, 106, 107],
-        locked: { code: 7, text: /System management is locked/ }, // ZYPPER_EXIT_ZYPP_LOCKED
+        locked: { code: 7, text: new RegExp(`${RPM_LOCKED}|System management is locked`) }, // ZYPPER_EXIT_ZYPP_LOCKED
       },
     ],
     installed: rpmInstalled,

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path/posix';
 import { inspectToken, type TokenClaims } from '../formats/token.ts';
+import { isUrl, withoutSecrets } from '../formats/url.ts';
 import type { GuestView } from '../guest/guest.ts';
 import type { Look } from './facts.ts';
 
@@ -9,7 +11,16 @@ export interface TokenFact {
     | { readonly is: 'not-asked-for' }
     /** `because` names what is wrong: missing, empty, HTML, not three base64url parts, too large, … */
     | { readonly is: 'unusable'; readonly path: string; readonly because: string }
-    | { readonly is: 'usable'; readonly path: string; readonly sha256: string; readonly claims: TokenClaims };
+    /** A URL names it, and it is not at `path` yet, where it is kept once it has been downloaded. */
+    | { readonly is: 'not-fetched'; readonly from: string; readonly path: string; readonly because: string }
+    /** `from`: the URL that it was downloaded from, as it may be shown. */
+    | {
+        readonly is: 'usable';
+        readonly path: string;
+        readonly sha256: string;
+        readonly claims: TokenClaims;
+        readonly from?: string;
+      };
   /** Everything in license.tokenDirectory, sorted by name. */
   readonly directory: readonly TokenEntry[];
   /** When something last came into that directory or left it; undefined when it is not there. */
@@ -27,12 +38,19 @@ export interface TokenEntry {
 }
 
 /** A token is a few kilobytes. */
-const LIMIT_BYTES = 256 * 1024;
+export const TOKEN_LIMIT_BYTES = 256 * 1024;
+
+/** Where the token of a URL is kept, so that it is downloaded once. */
+export function fetchedTokenPath(url: string): string {
+  const digest = createHash('sha256').update(url).digest('hex').slice(0, 16);
+  const [, name] = /\/([A-Za-z0-9][\w.-]{0,99})$/.exec(URL.parse(url)?.pathname ?? '') ?? [];
+  return `/var/lib/vgpu-guest/tokens/${digest}/${name ?? 'client_configuration_token.tok'}`;
+}
 
 export async function collectToken({ guest, config: { license } }: Look): Promise<TokenFact> {
   const { token, tokenDirectory } = license;
   const [source, names, stat] = await Promise.all([
-    token === undefined ? ({ is: 'not-asked-for' } as const) : findSource(guest, token, tokenDirectory),
+    lookForSource(guest, token, tokenDirectory),
     guest.list(tokenDirectory),
     guest.stat(tokenDirectory),
   ]);
@@ -40,25 +58,49 @@ export async function collectToken({ guest, config: { license } }: Look): Promis
   return { source, directory, directoryChangedUs: stat?.changedUs };
 }
 
+async function lookForSource(
+  guest: GuestView,
+  token: string | undefined,
+  directory: string,
+): Promise<TokenFact['source']> {
+  if (token === undefined) return { is: 'not-asked-for' };
+  return isUrl(token) ? await findFetched(guest, token) : await findSource(guest, token, directory);
+}
+
+async function findFetched(guest: GuestView, url: string): Promise<TokenFact['source']> {
+  const from = withoutSecrets(url);
+  if (!URL.canParse(url)) return { is: 'unusable', path: from, because: 'is no URL' };
+  const path = fetchedTokenPath(url);
+  if (!(await guest.stat(path))) return { is: 'not-fetched', from, path, because: 'it has not been downloaded yet' };
+  const found = await lookAtToken(guest, path);
+  if (found.is !== 'unusable') return { ...found, from };
+  return { is: 'not-fetched', from, path, because: `what was downloaded ${found.because}` };
+}
+
 /** A link to a token that lies in the token directory already means that token, which must not be taken for a stray file. */
 async function findSource(guest: GuestView, path: string, directory: string): Promise<TokenFact['source']> {
   const [file, folder, ownFolder] = await Promise.all([path, directory, dirname(path)].map(at => guest.realPath(at)));
-  if (file === undefined || dirname(file) !== folder) return await lookAtSource(guest, path);
+  if (file === undefined || dirname(file) !== folder) return await lookAtToken(guest, path);
   const name = basename(file);
   if (ownFolder === folder && name !== basename(path)) {
     const because = `is a link to ${name} beside it, and the token directory may hold one file: name ${name} instead`;
     return { is: 'unusable', path, because };
   }
-  return await lookAtSource(guest, `${directory}/${name}`);
+  return await lookAtToken(guest, `${directory}/${name}`);
 }
 
-async function lookAtSource(guest: GuestView, path: string): Promise<TokenFact['source']> {
+/** Judges one file; reading stops where no token is so long. */
+export async function lookAtToken(
+  guest: GuestView,
+  path: string,
+): Promise<Extract<TokenFact['source'], { is: 'usable' | 'unusable' }>> {
   const unusable = (because: string) => ({ is: 'unusable', path, because }) as const;
   const stat = await guest.stat(path);
   if (!stat) return unusable('is not there');
   if (stat.kind !== 'file') return unusable(`is ${stat.kind === 'directory' ? 'a directory' : 'no regular file'}`);
-  if (stat.sizeBytes > LIMIT_BYTES) return unusable(`is larger than ${LIMIT_BYTES / 1024} KiB, which no token is`);
-  const [text, sha256] = await Promise.all([guest.readText(path, LIMIT_BYTES), guest.digest(path, 'sha256')]);
+  if (stat.sizeBytes > TOKEN_LIMIT_BYTES)
+    return unusable(`is larger than ${TOKEN_LIMIT_BYTES / 1024} KiB, which no token is`);
+  const [text, sha256] = await Promise.all([guest.readText(path, TOKEN_LIMIT_BYTES), guest.digest(path, 'sha256')]);
   if (text === undefined || sha256 === undefined) return unusable('is not there');
   const found = inspectToken(text);
   return found.is === 'token' ? { is: 'usable', path, sha256, claims: found.claims } : unusable(found.because);
@@ -68,7 +110,7 @@ async function lookAtEntry(guest: GuestView, directory: string, name: string): P
   const path = `${directory}/${name}`;
   const stat = await guest.stat(path);
   if (!stat) return { name, kind: 'other', mode: 0, changedUs: 0, sha256: undefined };
-  const small = stat.kind === 'file' && stat.sizeBytes <= LIMIT_BYTES;
+  const small = stat.kind === 'file' && stat.sizeBytes <= TOKEN_LIMIT_BYTES;
   const sha256 = small ? await guest.digest(path, 'sha256') : undefined;
   return { name, kind: stat.kind, mode: stat.mode, changedUs: stat.changedUs, sha256 };
 }

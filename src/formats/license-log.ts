@@ -5,6 +5,8 @@ export interface GriddLine {
   readonly pid: number | undefined;
   /** Microseconds since 1970; undefined in a log file, whose times have no year and no zone. */
   readonly atUs: number | undefined;
+  /** The journal's name for the place of the line. */
+  readonly cursor?: string;
 }
 
 /** What such a line means. */
@@ -14,16 +16,40 @@ export interface GriddTalk {
   readonly remedy?: string;
   /** The daemon gives up, or will fail in the same way until somebody acts. */
   readonly hard?: true;
+  /** What the line points to, as one word, where lines of several wordings point to the same. */
+  readonly sign?: GriddSign;
 }
+
+/** What goes wrong between a guest and its license, as far as the daemon's lines tell it apart. */
+export type GriddSign =
+  | 'no-token'
+  | 'bad-token'
+  | 'identity-too-large'
+  | 'other-fingerprint'
+  | 'held-elsewhere'
+  | 'feature-type'
+  | 'no-licensable-gpu'
+  | 'no-module'
+  | 'restricted'
+  | 'refused'
+  | 'tls'
+  | 'windback'
+  | 'clocks-differ'
+  | 'no-product'
+  | 'exhausted'
+  | 'no-name'
+  | 'unreachable'
+  | 'unknown';
 
 /** A line of `journalctl --output json`. */
 export function readJournalLine(line: string): GriddLine | undefined {
   try {
-    const { MESSAGE, _PID, __REALTIME_TIMESTAMP } = JSON.parse(line) as Readonly<Record<string, unknown>>;
+    const { MESSAGE, _PID, __REALTIME_TIMESTAMP, __CURSOR } = JSON.parse(line) as Readonly<Record<string, unknown>>;
     // the journal gives an array of bytes for what is not UTF-8
     const message = Array.isArray(MESSAGE) ? Buffer.from(MESSAGE).toString('latin1') : MESSAGE;
     if (typeof message !== 'string') return undefined;
-    return { message: printable(message), pid: asNumber(_PID), atUs: asNumber(__REALTIME_TIMESTAMP) };
+    const cursor = typeof __CURSOR === 'string' ? { cursor: __CURSOR } : {};
+    return { message: printable(message), pid: asNumber(_PID), atUs: asNumber(__REALTIME_TIMESTAMP), ...cursor };
   } catch {
     return undefined;
   }
@@ -31,7 +57,7 @@ export function readJournalLine(line: string): GriddLine | undefined {
 
 /** A line of the system logger's file: `Nov 20 17:01:27 guest nvidia-gridd[812]: …`, in some set-ups without the number. */
 export function readSyslogLine(line: string): GriddLine | undefined {
-  const [, pid, message] = /\bnvidia-gridd(?:\[(\d+)\])?: (.*)$/.exec(line) ?? [];
+  const [, pid, message] = /\bnvidia-gridd(?:\[(\d+)\])?: (.*)$/s.exec(line) ?? [];
   return message === undefined ? undefined : { message: printable(message), pid: asNumber(pid), atUs: undefined };
 }
 
@@ -47,7 +73,12 @@ export function interpret(message: string, source: 'token' | 'server' = 'token')
   const known = TABLE.find(([pattern]) => pattern.test(message));
   if (known) return { ...known[1], ...(known[1].kind === 'failure' ? reasonOf(message) : {}) };
   if (!/fail|error|unable|cannot|invalid|denied/i.test(message)) return { kind: 'noise', meaning: '' };
-  return { kind: 'failure', meaning: 'a failure that this program does not know', ...reasonOf(message) };
+  return {
+    kind: 'failure',
+    sign: 'unknown',
+    meaning: 'a failure that this program does not know',
+    ...reasonOf(message),
+  };
 }
 
 /** Said by drivers that know both worlds, even when a legacy server is configured and will do. */
@@ -70,6 +101,7 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
     /^Mismatch between client and server with respect to licenses held/,
     {
       kind: 'progress',
+      sign: 'held-elsewhere',
       meaning: 'the license server does not know the license that the guest holds, so the guest asks anew',
       remedy:
         'if it comes again and again, another guest is a clone of this one: give each its own MAC address and machine-id',
@@ -84,6 +116,7 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
     NO_TOKEN,
     {
       kind: 'failure',
+      sign: 'no-token',
       meaning: 'there is no token in the token directory',
       remedy: 'set license.token to the token that the licensing portal gave, and run vgpu-guest apply',
     },
@@ -92,6 +125,7 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
     /^Failed to decode signature from token|^Failed to read configurations from client configuration token|^Failed to setup cloud License Manager/,
     {
       kind: 'failure',
+      sign: 'bad-token',
       meaning: 'a file in the token directory is no valid token: damaged, outdated, or another file altogether',
       remedy: TOKEN_REMEDY,
       hard: true,
@@ -101,6 +135,7 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
     /Maximum buffer size exceeded|^Failed to register client/,
     {
       kind: 'failure',
+      sign: 'identity-too-large',
       meaning: 'the guest has too many network interfaces for the identity that the license server is given',
       remedy:
         'take away the network interfaces that the guest does not need, or start nvidia-gridd before they are made',
@@ -110,6 +145,7 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
     /^Client fingerprint mismatch/,
     {
       kind: 'failure',
+      sign: 'other-fingerprint',
       meaning: 'the guest has other MAC addresses than the one that took the license',
       remedy: 'keep the MAC addresses of the guest; with a server in reach a new license follows by itself',
     },
@@ -118,6 +154,7 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
     /^Invalid feature type requested/,
     {
       kind: 'failure',
+      sign: 'feature-type',
       meaning: 'FeatureType in gridd.conf does not fit this GPU',
       remedy: 'set license.feature to vws or compute on pass-through, or to auto on a vGPU',
       hard: true,
@@ -127,6 +164,7 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
     /^Licensing not supported for GPUs in the system|^Failed to handle license change events/,
     {
       kind: 'failure',
+      sign: 'no-licensable-gpu',
       meaning: 'no GPU of this guest can be licensed',
       remedy:
         'give the guest a vGPU or a licensable GPU, or ask for no license: take license.token or license.server away',
@@ -137,6 +175,7 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
     /^Failed to initialise RM client/,
     {
       kind: 'failure',
+      sign: 'no-module',
       meaning: 'the kernel module is not loaded, or of another version than nvidia-gridd',
       remedy:
         'reboot; if it stays, compare /proc/driver/nvidia/version with the installed driver and run vgpu-guest apply',
@@ -144,9 +183,12 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
   ],
   [
     /^Valid GRID license not found/,
-    { kind: 'failure', meaning: 'the GPU runs without a license and is or will be slowed down' },
+    { kind: 'failure', sign: 'restricted', meaning: 'the GPU runs without a license and is or will be slowed down' },
   ],
-  [/^Failed to acquire(?:\/renew)? /, { kind: 'failure', meaning: 'the license server has not granted a license' }],
+  [
+    /^Failed to acquire(?:\/renew)? /,
+    { kind: 'failure', sign: 'refused', meaning: 'the license server has not granted a license' },
+  ],
   [/^Shutdown \(\d+\)/, { kind: 'progress', meaning: 'the licensing daemon has ended' }],
   [
     /^(?:vGPU Software package|Ignore service provider|Service provider detection|Calling load_byte_array)/,
@@ -155,10 +197,14 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
 ];
 
 /** What follows `Error:` is free text; these words tell the causes apart. */
-const REASONS: readonly (readonly [RegExp, { readonly meaning: string; readonly remedy: string }])[] = [
+const REASONS: readonly (readonly [
+  RegExp,
+  Required<Pick<GriddTalk, 'sign' | 'meaning' | 'remedy'>> & Pick<GriddTalk, 'hard'>,
+])[] = [
   [
     /SSL|TLS|certificate/i,
     {
+      sign: 'tls',
       meaning: 'the connection to the license server is not trusted',
       remedy: 'except the license server from any inspecting proxy; after a new DLS certificate, download a new token',
     },
@@ -166,13 +212,16 @@ const REASONS: readonly (readonly [RegExp, { readonly meaning: string; readonly 
   [
     /windback/i,
     {
+      sign: 'windback',
       meaning: "the guest's clock has jumped back since the last license",
       remedy: 'set the clock and keep it right (chrony or systemd-timesyncd), then run systemctl restart nvidia-gridd',
+      hard: true,
     },
   ],
   [
     /allowed time to process response|expired/i,
     {
+      sign: 'clocks-differ',
       meaning: 'the clocks of the guest and the license server differ, or the token has expired',
       remedy: 'set both clocks by NTP (timedatectl); if it stays, download a new token from the licensing portal',
     },
@@ -180,6 +229,7 @@ const REASONS: readonly (readonly [RegExp, { readonly meaning: string; readonly 
   [
     /No pool features found|feature was not found|7000000B/i,
     {
+      sign: 'no-product',
       meaning: 'the license server has no license of the product that this guest asks for',
       remedy:
         'assign licenses of that product to the license server in the licensing portal, or give the guest another vGPU profile (on pass-through: another license.feature)',
@@ -188,6 +238,7 @@ const REASONS: readonly (readonly [RegExp, { readonly meaning: string; readonly 
   [
     /insufficient|exceed|no (?:more |free |available )?licenses?\b|exhaust/i,
     {
+      sign: 'exhausted',
       meaning: 'all licenses of that product are in use',
       remedy:
         'free a license on the license server, or add some; guests that were not shut down keep theirs until they expire',
@@ -196,6 +247,7 @@ const REASONS: readonly (readonly [RegExp, { readonly meaning: string; readonly 
   [
     /resolve|name or service|unknown host/i,
     {
+      sign: 'no-name',
       meaning: "the license server's name is not found",
       remedy:
         'let the guest resolve the name (resolvectl query NAME); it is the one in the line, or that of the DLS in the licensing portal',
@@ -204,6 +256,7 @@ const REASONS: readonly (readonly [RegExp, { readonly meaning: string; readonly 
   [
     /timed? ?out|timeout|connect|unreachable|refused/i,
     {
+      sign: 'unreachable',
       meaning: 'the license server cannot be reached',
       remedy:
         'open the way to it in the firewall: port 443 for CLS and DLS as the token says, 7070 for a legacy server',
@@ -212,14 +265,20 @@ const REASONS: readonly (readonly [RegExp, { readonly meaning: string; readonly 
 ];
 
 /** Only of the tail after `Error:`, so that a host name cannot pass for a reason. */
-function reasonOf(message: string): Pick<GriddTalk, 'meaning' | 'remedy'> | undefined {
+function reasonOf(message: string): Pick<GriddTalk, 'sign' | 'meaning' | 'remedy' | 'hard'> | undefined {
   const tail = /Error: (.*)$/.exec(message)?.[1];
   return tail === undefined ? undefined : REASONS.find(([pattern]) => pattern.test(tail))?.[1];
 }
 
-/** Nothing that moves a terminal's cursor. */
+/** No message of the daemon is nearly as long. */
+const MESSAGE_LIMIT = 1_000;
+
+/** Nothing that moves a terminal's cursor, and no more than is worth reading. */
 function printable(text: string): string {
-  return text.replace(/[\0-\x1f\x7f-\x9f]+/g, ' ').trim();
+  return text
+    .slice(0, MESSAGE_LIMIT)
+    .replace(/[\0-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ')
+    .trim();
 }
 
 function asNumber(value: unknown): number | undefined {

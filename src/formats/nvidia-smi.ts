@@ -53,6 +53,20 @@ export function parseNvidiaSmi(text: string): SmiReading {
   }
 }
 
+/**
+ * The license.feature that a product stands for, by the names that NVIDIA has given them so far; undefined: another one. New drivers
+ * bring new names (R595 renamed the compute product), so nothing but a hint may hang on it.
+ */
+export function featureOfProduct(product: string): 'vws' | 'compute' | 'vapps' | undefined {
+  return PRODUCTS.find(([name]) => name.test(product))?.[1];
+}
+
+const PRODUCTS = [
+  [/Virtual Workstation|Virtual Data ?center Workstation/i, 'vws'],
+  [/Virtual Compute Server|vGPU for Compute/i, 'compute'],
+  [/Virtual Applications/i, 'vapps'],
+] as const;
+
 const ROOT = 'nvidia_smi_log';
 const PARSER = new XMLParser({
   ignoreAttributes: false,

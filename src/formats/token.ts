@@ -1,3 +1,5 @@
+import { timeOf } from './time.ts';
+
 /** What a client configuration token says of itself; none of it is verified, and none of it is the token. */
 export interface TokenClaims {
   /** `NLS Service Instance`. */
@@ -40,15 +42,54 @@ export function inspectToken(text: string): TokenInspection {
   const payload = readPart(parts[1]);
   if (!payload) return unusable('is damaged: the part with the server addresses cannot be read');
   if (isCutSignature(parts[2]!)) return unusable('is cut off: the signature is too short');
-  return { is: 'token', claims: readClaims(payload) };
+  const claims = readClaims(payload);
+  if (isForeign(claims)) return unusable('is a signed token of another service, not of the NVIDIA License System');
+  return { is: 'token', claims };
+}
+
+/**
+ * How far the guest's clock may be off, and how far a portal dates a token back, before a date counts against it. A clock that is
+ * off by more is refused by the license server anyway.
+ */
+export const TOLERANCE_US = 15 * 60 * 1_000_000;
+
+/** What is wrong with the dates: iat ≤ nbf ≤ now < exp, give or take `TOLERANCE_US`. */
+export interface Untimely {
+  readonly is: 'expired' | 'early' | 'contradictory';
+  /** Goes on after the file's name. */
+  readonly because: string;
+}
+
+/** undefined: nothing; a date that the token does not have is no fault. */
+export function judgeDates(claims: TokenClaims, nowUs: number): Untimely | undefined {
+  const { issuedUs, notBeforeUs = issuedUs, expiresUs } = claims;
+  const now = `by the guest's clock it is ${timeOf(nowUs)}`;
+  if (issuedUs !== undefined && notBeforeUs !== undefined && issuedUs > notBeforeUs + TOLERANCE_US) {
+    const because = `was issued on ${timeOf(issuedUs)}, after the ${timeOf(notBeforeUs)} from which on it is valid`;
+    return { is: 'contradictory', because };
+  }
+  if (notBeforeUs !== undefined && expiresUs !== undefined && notBeforeUs >= expiresUs) {
+    const because = `is valid from ${timeOf(notBeforeUs)} on, and expires on ${timeOf(expiresUs)}, before that`;
+    return { is: 'contradictory', because };
+  }
+  if (expiresUs !== undefined && expiresUs + TOLERANCE_US <= nowUs) {
+    return { is: 'expired', because: `expired on ${timeOf(expiresUs)}, and ${now}` };
+  }
+  if (notBeforeUs !== undefined && notBeforeUs > nowUs + TOLERANCE_US) {
+    return { is: 'early', because: `is valid from ${timeOf(notBeforeUs)} on, and ${now}` };
+  }
+  return undefined;
 }
 
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
+const ISSUER = 'NLS Service Instance';
+const AUDIENCE = 'NLS Licensed Client';
 const NO_TOKEN = 'is not a client configuration token: it should be three base64url parts, joined by dots';
 
 /** What has been found in the place of a token. */
 const IMPOSTORS: readonly { readonly looks: RegExp; readonly because: string }[] = [
   { looks: /^\s*$/, because: 'is empty' },
+  { looks: /^PK\x03\x04|^\x1f[\uFFFD\x8b]/, because: 'is an archive (zip or gzip): unpack it first' },
   {
     looks: /^\uFEFF|^\uFFFD|\0/,
     because: 'has a byte order mark or binary data in it: an editor or a copy has changed it',
@@ -58,6 +99,11 @@ const IMPOSTORS: readonly { readonly looks: RegExp; readonly because: string }[]
     because: 'is a web page (HTML): a login page was saved in the place of the token',
   },
   { looks: /^\s*</, because: 'is XML, not a client configuration token' },
+  { looks: /^#! ?\/bin\/sh/, because: 'is a program, such as the driver package, not a client configuration token' },
+  {
+    looks: /^[ \t#]*(?:ServerAddress|FeatureType|ClientConfigTokenPath)[ \t]*=/m,
+    because: 'is a gridd.conf, not a client configuration token',
+  },
   { looks: /^\s*-----BEGIN /, because: 'is a PEM file (a certificate or a key), not a client configuration token' },
   { looks: /^\s*\{/, because: 'is JSON, not a client configuration token' },
   { looks: /\r/, because: 'has Windows line ends (CRLF) in it' },
@@ -94,6 +140,11 @@ function readPart(part: string | undefined): Json | undefined {
 function isCutSignature(part: string): boolean {
   const bytes = Buffer.from(part, 'base64url').length;
   return part.length % 4 === 1 || (bytes > 64 && bytes % 64 !== 0);
+}
+
+/** Only when all that it says of itself points elsewhere: these words are not promised by anybody. */
+function isForeign({ issuer, audience, nodes }: TokenClaims): boolean {
+  return (issuer ?? audience) !== undefined && issuer !== ISSUER && audience !== AUDIENCE && nodes.length === 0;
 }
 
 /** Names as published tokens have them (NLS protocol 2.0); all of them may be absent. */

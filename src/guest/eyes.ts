@@ -10,7 +10,7 @@ const MIB = 1024 * 1024;
 
 type FileEyes = Pick<
   GuestView,
-  'readText' | 'readStart' | 'digest' | 'list' | 'stat' | 'readLink' | 'realPath' | 'freeBytes'
+  'readText' | 'readStart' | 'readEnd' | 'digest' | 'list' | 'stat' | 'readLink' | 'realPath' | 'freeBytes'
 >;
 
 /** Looks at the files of the guest under `root`. */
@@ -30,6 +30,18 @@ export function openFileEyes(root: string): FileEyes {
 
     async readStart(path, limitBytes) {
       return (await readAtMost(await at(path), limitBytes))?.toString('latin1');
+    },
+
+    async readEnd(path, limitBytes) {
+      const target = await at(path);
+      return await orAbsent(async () => {
+        await using file = await open(target, 'r');
+        const { size } = await file.stat();
+        const start = Math.max(0, size - limitBytes);
+        const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+        const text = buffer.subarray(0, bytesRead).toString('utf8');
+        return { text, isCut: start > 0, endsAtByte: start + bytesRead };
+      });
     },
 
     async digest(path, algorithm, fromByte = 0) {

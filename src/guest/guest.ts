@@ -19,6 +19,14 @@ export interface FileStat {
   readonly changedUs: number;
 }
 
+/** The last part of a file that grows. */
+interface FileEnd {
+  readonly text: string;
+  /** The file has more before it, so that its first line may be cut. */
+  readonly isCut: boolean;
+  readonly endsAtByte: number;
+}
+
 /** What the machine itself says of its hardware, where no file of the guest does; nothing for a guest in a folder. */
 export interface Hardware {
   /** The hypervisor's name, for example `KVM`; undefined when it is unknown. */
@@ -27,12 +35,50 @@ export interface Hardware {
   displayNames(): Promise<ReadonlyMap<string, string>>;
 }
 
+/** A certificate as it was shown; times are microseconds since 1970. */
+export interface SeenCertificate {
+  readonly subject: string;
+  readonly issuer: string;
+  readonly validFromUs: number;
+  readonly validToUs: number;
+  /** `DNS:dls.example.com`, `IP Address:10.0.0.5` */
+  readonly names: readonly string[];
+}
+
+/** What a connection to a port came to. Codes are those of the system, of OpenSSL or of Node, as they are. */
+export type Probe =
+  /** Nobody could be asked. */
+  | { readonly is: 'unknown'; readonly because: string }
+  | { readonly is: 'unconnected'; readonly code: string }
+  | {
+      readonly is: 'connected';
+      readonly tls?:
+        | { readonly is: 'failed'; readonly code: string }
+        | {
+            readonly is: 'agreed';
+            /** The server's own certificate first. */
+            readonly chain: readonly SeenCertificate[];
+            /** Why the chain is not trusted; undefined: it is, or nothing says what to trust. */
+            readonly fault?: string;
+            /** How far the server's clock is ahead of the guest's, to a second; undefined: it did not say. */
+            readonly serverAheadUs?: number;
+          };
+    };
+
+export interface ProbeOptions {
+  readonly timeoutMs: number;
+  /** Shake hands as well; `trusted`: the certificates, as PEM, that this guest trusts. */
+  readonly tls?: { readonly serverName: string; readonly trusted: string | undefined };
+}
+
 /** Eyes: everything that looks at the guest and changes nothing. Every path is the guest's own, absolute. */
 export interface GuestView {
   /** The whole text, undefined when there is no such file. Fails by name above `limitBytes` (1 MiB unless given). */
   readText(path: string, limitBytes?: number): Promise<string | undefined>;
   /** The first `limitBytes` of a file of any size, each byte as one character (latin1). */
   readStart(path: string, limitBytes: number): Promise<string | undefined>;
+  /** The last `limitBytes` of a file of any size, and where in it they end: what is added later begins there. */
+  readEnd(path: string, limitBytes: number): Promise<FileEnd | undefined>;
   /** Hex digests of a file, read once; `fromByte` leaves out what is before it. */
   digest(path: string, algorithm: 'md5' | 'sha256', fromByte?: number): Promise<string | undefined>;
   /** Names in a directory, sorted; empty when there is no such directory. */
@@ -49,6 +95,8 @@ export interface GuestView {
    * stop: half a look is no fact.
    */
   query(argv: Argv, timeoutMs?: number): Promise<Outcome>;
+  /** Connects to an address, shakes hands where that is asked for, and lets go again. */
+  probe(address: string, port: number, options: ProbeOptions): Promise<Probe>;
   readonly hardware: Hardware;
   /** The guest's clock, microseconds since 1970. */
   nowUs(): number;
@@ -64,8 +112,18 @@ export interface RunOptions {
   readonly evenWhenStopped?: true;
 }
 
+/** How a small file comes from the web. */
+export interface DownloadOptions {
+  readonly limitBytes: number;
+  readonly timeoutMs: number;
+  /** Certificates as PEM that this guest trusts; undefined: those that Node brings. */
+  readonly trusted: string | undefined;
+}
+
 /** Eyes and hands. */
 export interface Guest extends GuestView {
+  /** The text behind an https:// URL, kept nowhere. Certificates are verified, redirects lead to https:// only, proxies are the environment's. */
+  download(url: string, options: DownloadOptions): Promise<string>;
   /** All or nothing: temporary file in the same folder, mode and owner, fsync, rename, fsync of the folder. Missing parents are made (0755). */
   writeText(path: string, text: string, mode?: number): Promise<void>;
   /** Like `writeText`, with the bytes of another file of at most 1 MiB. */
@@ -84,6 +142,6 @@ export interface Guest extends GuestView {
   lock(): Promise<() => Promise<void>>;
   /** Makes sure that a file can be added to, for a library that keeps it open by itself; returns its path on this machine. */
   prepareAppend(path: string, mode: number): Promise<string>;
-  /** Lines of an endless program (`journalctl --follow`, `tail -F`) until `signal` aborts or it ends. */
+  /** Lines of an endless program (`journalctl --follow`, `tail -F`) until `signal` aborts or it ends; a line of more than 64 KiB is cut. */
   follow(argv: Argv, signal: AbortSignal): AsyncIterable<string>;
 }

@@ -1,10 +1,12 @@
 import { realpathSync } from 'node:fs';
 import { AgentError } from '../errors.ts';
+import { download } from './download.ts';
 import { openFileEyes } from './eyes.ts';
 import type { Guest, GuestView } from './guest.ts';
 import { openFileHands } from './hands.ts';
 import { machineHardware, noHardware } from './hardware.ts';
 import { takeLock } from './lock.ts';
+import { folderNetwork, machineNetwork } from './network.ts';
 import { openPrograms } from './programs.ts';
 
 export interface GuestOptions {
@@ -18,27 +20,29 @@ export interface GuestOptions {
 
 /** Eyes only: looks, and cannot change anything. */
 export function openEyes(options: GuestOptions): GuestView {
-  const { root, programs } = prepare(options);
-  return eyes(root, programs.query);
+  const { root, stop, programs } = prepare(options);
+  return eyes(root, programs.query, stop);
 }
 
 /** Eyes and hands. On `/` they are root's alone. */
 export function openGuest(options: GuestOptions): Guest {
-  const { root, programs } = prepare(options);
+  const { env = process.env } = options;
+  const { root, stop, programs } = prepare(options);
   if (root === '/' && process.geteuid?.() !== 0) {
     throw new AgentError('only root can change this guest', { fault: 'not-root', remedy: 'run it with sudo' });
   }
   return {
-    ...eyes(root, programs.query),
+    ...eyes(root, programs.query, stop),
     ...openFileHands(root, programs.query),
     ...programs,
     lock: () => takeLock(root),
+    download: (url, how) => download(url, { ...how, env, stop }),
   };
 }
 
 function prepare({ root, env = process.env, stop = new AbortController().signal }: GuestOptions) {
   const folder = resolveRoot(root);
-  return { root: folder, programs: openPrograms(folder, env, stop) };
+  return { root: folder, stop, programs: openPrograms(folder, env, stop) };
 }
 
 function resolveRoot(root: string): string {
@@ -49,10 +53,11 @@ function resolveRoot(root: string): string {
   }
 }
 
-function eyes(root: string, query: GuestView['query']): GuestView {
+function eyes(root: string, query: GuestView['query'], stop: AbortSignal): GuestView {
   return {
     ...openFileEyes(root),
     query,
+    ...(root === '/' ? machineNetwork(stop) : folderNetwork(query)),
     hardware: root === '/' ? machineHardware : noHardware,
     nowUs: () => Date.now() * 1000 + 999, // the clock has milliseconds: never earlier than a file that was just written
   };

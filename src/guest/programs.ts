@@ -1,5 +1,6 @@
 import { execa } from 'execa';
 import type { Guest, GuestView, Outcome } from './guest.ts';
+import { boundedLines } from './lines.ts';
 
 /** Where programs are, in the order of a root login; nothing of the caller's PATH. */
 const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
@@ -71,7 +72,12 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSi
         stderr: 'ignore',
         buffer: false,
       });
-      yield* follower;
+      try {
+        yield* boundedLines(follower.stdout);
+      } finally {
+        follower.kill();
+        await follower;
+      }
     },
   };
 }

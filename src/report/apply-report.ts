@@ -1,8 +1,16 @@
+import type { Finding } from '../checks/check.ts';
 import type { Report } from '../engine/apply.ts';
 
-/** `vgpu-guest/report/1` of the contract. */
-export function reportJson({ outcome, changed, steps, license }: Report): object {
-  return { schema: 'vgpu-guest/report/1', outcome, changed, steps, license };
+/** `vgpu-guest/report/1` of the contract; `findings` is there when something explains why the run ended as it did. */
+export function reportJson({ outcome, changed, steps, license }: Report, findings: readonly Finding[] = []): object {
+  return {
+    schema: 'vgpu-guest/report/1',
+    outcome,
+    changed,
+    steps,
+    license,
+    ...(findings.length === 0 ? {} : { findings }),
+  };
 }
 
 /** The last line of a run. */

@@ -43,7 +43,8 @@ const STYLES = { settled: 'dim', due: 'green', blocked: 'yellow' } as const;
 function verdictJson(verdict: Verdict, present: PresentTexts): object {
   if (verdict.is !== 'due') return verdict;
   const because = [...new Set(verdict.changes.map(change => change.because))].join('; ');
-  return { is: 'due', because, changes: verdict.changes.map(change => changeJson(change, present)) };
+  const changes = verdict.changes.map(change => changeJson(change, present));
+  return { is: 'due', because, changes, ...(verdict.warnings ? { warnings: verdict.warnings } : {}) };
 }
 
 function changeJson(change: Change, present: PresentTexts): object {
@@ -53,16 +54,21 @@ function changeJson(change: Change, present: PresentTexts): object {
 }
 
 function verdictLines(verdict: Verdict, present: PresentTexts, paint: Paint, said: Set<string>): readonly string[] {
-  if (verdict.is === 'settled') return [`      ${verdict.because}`];
+  if (verdict.is === 'settled') return [`      ${verdict.because}`, ...warningLines(verdict, paint)];
   if (verdict.is === 'blocked') {
     if (said.has(verdict.because)) return ['      for the same reason'];
     said.add(verdict.because);
     return [`      ${indent(verdict.because, '      ')}`, `      → ${indent(verdict.remedy, '        ')}`];
   }
-  return verdict.changes.flatMap(change => [
+  const lines = verdict.changes.flatMap(change => [
     `      ${describe(change)}, because ${change.because}`,
     ...(change.kind === 'write' ? diffLines(fileDiff(change, present), paint) : []),
   ]);
+  return [...lines, ...warningLines(verdict, paint)];
+}
+
+function warningLines({ warnings = [] }: { readonly warnings?: readonly string[] }, paint: Paint): readonly string[] {
+  return warnings.map(warning => `      ${paint('yellow', '!')} ${indent(warning, '        ')}`);
 }
 
 function fileDiff({ path, text }: Extract<Change, { kind: 'write' }>, present: PresentTexts): string {

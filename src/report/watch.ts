@@ -119,6 +119,8 @@ export function describe(change: Change): string {
       return `write ${change.path}`;
     case 'copy-secret':
       return `copy ${change.from} to ${change.path}`;
+    case 'fetch-token':
+      return `download ${change.from} to ${change.path}`;
     case 'move':
       return `move ${change.path} to ${change.to}`;
     case 'set-mode':

@@ -1,7 +1,8 @@
 import { blocked, due, settled, type Verdict } from '../change.ts';
-import type { Config } from '../config/schema.ts';
+import { type Config, FEATURE_TYPES } from '../config/schema.ts';
+import { asksForLicense, virtualization } from '../facts/licensing.ts';
 import type { SmiFact, SmiGpu, SmiLicense } from '../facts/smi.ts';
-import { asksForLicense, virtualization } from './configure-gridd.ts';
+import { featureOfProduct } from '../formats/nvidia-smi.ts';
 import { restartGridd } from './restart-gridd.ts';
 import { defineStep } from './step.ts';
 
@@ -21,6 +22,11 @@ export const awaitLicense = defineStep({
     }
     if (!smi.answers) return asked ? unanswered(smi, wait) : settled(`no license is asked for, and ${smi.problem}`);
     if (smi.gpus.some(({ mode }) => mode === 'host-vgpu' || mode === 'host-vsga')) return ON_THE_HOST;
+    const kept = keptProduct(config, smi);
+    if (kept !== undefined) {
+      const because = `the driver keeps ${kept}, which was licensed before another feature was asked for, until the next boot`;
+      return due({ kind: 'reboot', because });
+    }
     if (needed && isAboutToRestart(config, facts, ahead)) return wait('nvidia-gridd is about to be restarted');
 
     const license = licenseOf(config, smi);
@@ -37,8 +43,7 @@ export const awaitLicense = defineStep({
       return wait('a license is asked for, and nvidia-smi shows no license section yet');
     }
     return wait(
-      `nvidia-smi says ${smi.gpus
-        .filter(hasSection)
+      `nvidia-smi says ${licensable(smi.gpus)
         .map(({ address, license: { raw } }) => `${raw || 'nothing'} (${address})`)
         .join(', ')}`,
     );
@@ -65,7 +70,7 @@ export interface License {
 /** How the guest is licensed, seen through what is asked for: without asking, pass-through needs no license. */
 export function licenseOf(config: Config, smi: SmiFact): License {
   if (!smi.answers) return { state: 'unknown' };
-  const licenses = smi.gpus.filter(hasSection).map(gpu => ({ ...gpu.license, state: stateOf(config, gpu) }));
+  const licenses = licensable(smi.gpus).map(gpu => ({ ...gpu.license, state: stateOf(config, gpu) }));
   const [worst] = licenses.toSorted((one, other) => rank(one) - rank(other) || byExpiry(one, other));
   if (!worst || worst.state === 'not-required')
     return { state: asksForLicense(config) ? 'unlicensed' : 'not-required' };
@@ -104,13 +109,50 @@ function hasSection(gpu: SmiGpu): gpu is Licensable {
   return gpu.license !== undefined;
 }
 
+/** Where one GPU has a licensing section, a vGPU without one is not licensed either. */
+function licensable(gpus: readonly SmiGpu[]): readonly Licensable[] {
+  if (!gpus.some(hasSection)) return [];
+  return gpus.flatMap(gpu => (hasSection(gpu) ? [gpu] : gpu.mode === 'vgpu' ? [{ ...gpu, license: NO_SECTION }] : []));
+}
+
+const NO_SECTION: SmiLicense = { state: 'unknown', product: undefined, expiresAt: undefined, raw: '' };
+
+/**
+ * The product that the driver has enabled on a passed-through GPU instead of the one that is asked for: once licensed, it stays enabled
+ * until the next boot, whatever nvidia-gridd does (nvidia-settings asks for a restart of the system then).
+ */
+function keptProduct({ license, gridd }: Config, smi: Extract<SmiFact, { answers: true }>): string | undefined {
+  const type = license.feature === 'auto' ? gridd.FeatureType : String(FEATURE_TYPES[license.feature]);
+  const asked = PASS_THROUGH_FEATURES.find(feature => String(FEATURE_TYPES[feature]) === type);
+  if (asked === undefined) return undefined;
+  const products = smi.gpus.flatMap(({ mode, license: said }) =>
+    mode === 'pass-through' && said?.state === 'licensed' && said.product !== undefined ? [said.product] : [],
+  );
+  // FeatureType 0 licenses nothing that could stay
+  return products.find(product => {
+    const feature = featureOfProduct(product);
+    return feature !== undefined && feature !== 'vapps' && feature !== asked;
+  });
+}
+
+const PASS_THROUGH_FEATURES = ['vws', 'compute', 'vapps'] as const;
+
 function stateOf(config: Config, { mode, license }: Licensable): SmiLicense['state'] {
-  const { feature } = config.license;
   if (mode !== 'pass-through' && mode !== 'none') return license.state;
-  // FeatureType 0 on pass-through prints this, and it is no license for anything but published applications
-  const applications = license.state === 'licensed' && /Virtual Applications/.test(license.product ?? '');
-  if (applications && (feature === 'vws' || feature === 'compute')) return 'unlicensed';
+  if (hasApplicationsOnly(config, license)) return 'unlicensed';
   return license.state === 'licensed' || asksForLicense(config) ? license.state : 'not-required';
+}
+
+/** Whether the driver still shows on pass-through what FeatureType 0 stands for, although another feature is asked for. */
+export function isWithoutFeature(config: Config, smi: SmiFact): boolean {
+  const gpus = smi.answers ? smi.gpus.filter(hasSection) : [];
+  return gpus.some(({ mode, license }) => mode === 'pass-through' && hasApplicationsOnly(config, license));
+}
+
+/** FeatureType 0 prints this, and so does a feature that the daemon refused: a license for nothing but published applications. */
+function hasApplicationsOnly({ license: { feature } }: Config, { state, product }: SmiLicense): boolean {
+  const applications = state === 'licensed' && featureOfProduct(product ?? '') === 'vapps';
+  return applications && feature !== 'vapps' && feature !== 'auto';
 }
 
 function rank({ state }: SmiLicense): number {

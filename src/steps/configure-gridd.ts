@@ -1,8 +1,11 @@
-import { blocked, due, settled, type Verdict } from '../change.ts';
+import { closest, distance } from 'fastest-levenshtein';
+import { blocked, due, settled, type Verdict, warned } from '../change.ts';
 import { type Config, FEATURE_TYPES } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
 import { GRIDD_CONF } from '../facts/gridd.ts';
-import { editGriddConf } from '../formats/gridd-conf.ts';
+import { asksForLicense, virtualization } from '../facts/licensing.ts';
+import { editGriddConf, markedKeys, namedKeys, readGriddConf } from '../formats/gridd-conf.ts';
+import { GRIDD_KEYS } from '../formats/gridd-keys.ts';
 import { defineStep } from './step.ts';
 
 /** Says in gridd.conf where the license comes from; it is edited in place, and what is not asked for stays as it is. */
@@ -26,36 +29,24 @@ export const configureGridd = defineStep({
       wanted,
       gridd.template,
     );
-    const write = (because: string) => due({ kind: 'write', path: GRIDD_CONF, text: wantedText, because });
+    if (wantedText !== text && /[\0\uFFFD]/.test(text)) return NO_TEXT;
+    const warnings = unknownKeys(config, gridd.template);
+    const write = (because: string) =>
+      warned(due({ kind: 'write', path: GRIDD_CONF, text: wantedText, because }), warnings);
     if (!gridd.conf) return write(`there is no ${GRIDD_CONF}, and ${reason(config)}`);
-    if (wantedText !== text) return write(`gridd.conf does not say that ${reason(config)}`);
+    if (wantedText !== text) return write(difference(config, text, wanted));
     if (gridd.conf.changedUs > system.nowUs) {
       return write('gridd.conf comes from the future, so that nobody can tell whether the daemon has read it');
     }
-    return settled(wanted.size === 0 ? 'nothing is asked of gridd.conf' : `gridd.conf says that ${reason(config)}`);
+    const because = wanted.size === 0 ? 'nothing is asked of gridd.conf' : `gridd.conf says that ${reason(config)}`;
+    return warned(settled(because), warnings);
   },
 });
 
-/** Whether the configuration asks for a license at all; a cloud image may bring one by itself. */
-export function asksForLicense({ license }: Config): boolean {
-  return license.token !== undefined || license.server !== undefined || license.feature !== 'auto';
-}
-
-/** Whether the GPU is a vGPU, and how that is known. nvidia-smi is asked first; the PCI bus answers before any driver does. */
-export function virtualization({ smi, gpus }: Pick<Facts, 'smi' | 'gpus'>): {
-  readonly mode: 'vgpu' | 'pass-through' | 'unknown';
-  readonly evidence: string;
-} {
-  const said = smi.answers ? smi.gpus.map(({ mode }) => mode) : [];
-  if (said.includes('vgpu')) return { mode: 'vgpu', evidence: 'nvidia-smi says VGPU' };
-  if (said.includes('pass-through')) return { mode: 'pass-through', evidence: 'nvidia-smi says Pass-Through' };
-  const seen = gpus.map(({ mode }) => mode);
-  if (seen.includes('vgpu')) return { mode: 'vgpu', evidence: 'its PCI configuration space is that of a vGPU' };
-  if (seen.includes('pass-through')) {
-    return { mode: 'pass-through', evidence: 'its PCI configuration space is not that of a vGPU' };
-  }
-  return { mode: 'unknown', evidence: 'no GPU says what it is' };
-}
+const NO_TEXT = blocked(
+  `${GRIDD_CONF} holds bytes that are no UTF-8 text, and changing it would damage it`,
+  `look at it (file ${GRIDD_CONF}), and convert it (iconv -f latin1 -t utf-8) or take what is no text out of it`,
+);
 
 const CONFIG_FILE = '/etc/vgpu-guest/config.yaml';
 /** NVIDIA License System: tokens since vGPU 13. */
@@ -91,15 +82,42 @@ function wantedKeys(config: Config): ReadonlyMap<string, string | undefined> {
   return new Map([...ownedKeys(config).map(([key, value]) => [key, value] as const), ...Object.entries(config.gridd)]);
 }
 
+/** What was asked for once is named too: its line goes back to the template's. */
+function difference(config: Config, text: string, wanted: ReadonlyMap<string, string | undefined>): string {
+  const dropped = markedKeys(text).filter(key => wanted.get(key) === undefined);
+  const said = readGriddConf(text);
+  const isMissing = [...wanted].some(
+    ([key, value]) => !dropped.includes(key) && (said.get(key) ?? '') !== (value ?? ''),
+  );
+  return [
+    ...(isMissing || dropped.length === 0 ? [`gridd.conf does not say that ${reason(config)}`] : []),
+    ...(dropped.length === 0 ? [] : [`gridd.conf has ${dropped.join(', ')}, for which nothing asks any more`]),
+  ].join(', and ');
+}
+
+/** nvidia-gridd passes over what it does not know, so that nobody would notice. Names are case-sensitive. */
+function unknownKeys({ gridd }: Config, template: string | undefined): readonly string[] {
+  if (template === undefined) return [];
+  const known = [...namedKeys(template), ...Object.keys(GRIDD_KEYS)];
+  const unknown = Object.keys(gridd).filter(key => !known.includes(key) && gridd[key] !== '');
+  return unknown.map(key => {
+    const neighbor = closest(key, known);
+    const hint = distance(key.toLowerCase(), neighbor.toLowerCase()) <= 2 ? `, did you mean ${neighbor}?` : '';
+    return `gridd.${key}: the gridd.conf.template of this driver does not know this key, and nvidia-gridd may pass over it${hint}`;
+  });
+}
+
 /** In the words of the settings that decide; a value of `gridd:` may be a secret, so only its name is said. */
 function reason(config: Config): string {
   const { token, tokenDirectory, server, feature } = config.license;
-  const others = Object.keys(config.gridd);
+  const others = Object.keys(config.gridd).filter(key => config.gridd[key] !== '');
+  const leftOut = Object.keys(config.gridd).filter(key => config.gridd[key] === '');
   const parts = [
     ...(token === undefined ? [] : [`the token is in ${tokenDirectory}`]),
     ...(server ? [`the license comes from ${server.address}:${server.port}`] : []),
     ...(feature === 'auto' ? [] : [`FeatureType is ${FEATURE_TYPES[feature]} (${feature})`]),
     ...(others.length === 0 ? [] : [`${others.join(', ')} ${others.length === 1 ? 'is' : 'are'} as configured`]),
+    ...(leftOut.length === 0 ? [] : [`${leftOut.join(', ')} ${leftOut.length === 1 ? 'is' : 'are'} left out`]),
   ];
   return parts.join(' and ');
 }

@@ -2,7 +2,8 @@ import { blocked, type Change, due, settled } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
 import { GRIDD_BINARY, GRIDD_UNIT, isRunning } from '../facts/gridd.ts';
-import { asksForLicense, configureGridd, virtualization } from './configure-gridd.ts';
+import { asksForLicense, virtualization } from '../facts/licensing.ts';
+import { configureGridd } from './configure-gridd.ts';
 import { placeToken } from './place-token.ts';
 import { defineStep } from './step.ts';
 
@@ -97,7 +98,7 @@ function staleness(config: Config, { gridd, token, system }: Reads, ahead: Reado
     changedUs !== undefined && changedUs > startedUs && changedUs <= system.nowUs;
   if (isNewer(binaryChangedUs)) return 'the program nvidia-gridd is newer than the running daemon';
   if (isNewer(conf?.changedUs)) return 'gridd.conf is newer than the running daemon';
-  if (config.license.token === undefined) return undefined;
+  if (config.license.token === undefined && config.license.server === undefined) return undefined;
   // also when a file has left it: nobody knows which of several the daemon has taken
   if (isNewer(token.directoryChangedUs)) return 'the token directory has changed since nvidia-gridd started';
   const entry = token.directory.find(({ changedUs }) => isNewer(changedUs));

@@ -124,6 +124,16 @@ describe('75: try again', () => {
     expect((await guest.vgpuGuest(['status'])).code).toBe(0);
     expect((await first).code).toBe(0);
   });
+
+  test('but the boot that goes on waits for that run, and then finds everything settled', async () => {
+    using guest = makeFolderGuest({ ...nearly, license: { delayS: 2 } });
+    const first = guest.vgpuGuest(['apply']);
+    await expect.poll(() => guest.read('/var/lib/stubs/journal'), { timeout: 10_000 }).toContain('Acquiring license');
+    const resumed = await guest.vgpuGuest(['apply', '--resume']);
+    expect(resumed.stderr).toContain('this one waits for its end');
+    expect(resumed.code).toBe(0);
+    expect((await first).code).toBe(0);
+  });
 });
 
 describe('5: everything is in place, and no license came', () => {

@@ -25,6 +25,19 @@ describe('a reboot that the journey needs', () => {
     expect(guest.list('/etc/systemd/system')).not.toContain(UNIT);
   });
 
+  // systemd knows a running unit without a file by its defaults after it has reloaded: 90 s, which the run has long used up
+  test('is gone on from by a unit that systemd does not look at anew while it runs and its file is gone', async () => {
+    using guest = makeFolderGuest({ family: 'suse' });
+    await guest.vgpuGuest(['apply']);
+    guest.forgetCalls();
+    expect((await guest.reboot()).resumed?.code).toBe(0);
+    const calls = guest.calls('change').map(({ program, args }) => [program, ...args].join(' '));
+    const disabled = calls.indexOf(`systemctl --no-reload disable ${UNIT}`);
+    expect(disabled).toBeGreaterThan(0);
+    expect(guest.list('/etc/systemd/system')).not.toContain(UNIT);
+    expect(calls.slice(disabled)).not.toContain('systemctl daemon-reload');
+  });
+
   test.each<[string, readonly string[], Readonly<Record<string, string>>]>([
     ['by flag', ['--config', '/root/journey.yaml'], {}],
     ['by the environment', [], { VGPU_GUEST_CONFIG: '/root/journey.yaml' }],

@@ -44,6 +44,40 @@ describe('a configuration that is right', () => {
     });
   });
 
+  test.each([
+    ['FeatureType', ['0', '1', '2', '4', ''], ['3', '5', '02', '"2"', 'vws', '-1']],
+    ['ServerPort', ['1', '7070', '65535'], ['0', '65536', '7070.5', '1e3', 'http']],
+    ['BackupServerPort', ['7070'], ['70700']],
+    ['EnableUI', ['TRUE', 'FALSE'], ['True', 'yes', '1', '"TRUE"']],
+    ['IgnoreSP', ['TRUE', 'FALSE'], ['true', 'no']],
+    ['LicenseInterval', ['10', '10080'], ['9', '10081', '1d']],
+    ['LingerInterval', ['0', '10080'], ['-1', '10081']],
+    [
+      'ServerAddress',
+      ['10.5.8.208', '"10.5.8.208"', 'license.example', '2001:db8::1'],
+      ['two words', '"a', 'a/b', '-a'],
+    ],
+    ['BackupServerAddress', ['b'], ['b c']],
+    ['ClientConfigTokenPath', ['/t', '"/t/"'], ['t', '/my tokens', '"/t']],
+    ['ProxySomething', ['whatever it takes', '-1'], []],
+  ])('gridd.%s is held to the rule that is known of it', (key, right, wrong) => {
+    const isRight = (value: string) => faultsOf(JSON.stringify({ gridd: { [key]: value } })).length === 0;
+    expect(right.filter(value => !isRight(value))).toEqual([]);
+    expect(wrong.filter(isRight)).toEqual([]);
+  });
+
+  test('a key of gridd.conf without a value is to be left out', () => {
+    const text = 'gridd:\n  FeatureType:\n  IgnoreSP: ""\n';
+    expect(loadConfig({ path: PATH, text }, []).gridd).toEqual({ FeatureType: '', IgnoreSP: '' });
+  });
+
+  test.each(['/opt/a.tok', 'https://files.example/a.tok', 'https://files.example:8443/a?signature=x'])(
+    'the token may be %s',
+    token => {
+      expect(loadConfig({ path: PATH, text: JSON.stringify({ license: { token } }) }, []).license.token).toBe(token);
+    },
+  );
+
   test('a later layer wins key by key', () => {
     const text = 'driver: { package: /opt/a.run, dkms: false }';
     const layer: Layer = { settings: { driver: { package: '/opt/b.run' } }, origins: {} };
@@ -78,6 +112,27 @@ describe('a fault is one line with the place, the key, what was found and what i
     ['driver:\n  dkms: maybe\n', `${PATH}:2: driver.dkms: found "maybe", allowed: true or false`],
     ['driver: 7\n', `${PATH}:1: driver: found 7, allowed: keys below it`],
     ['gridd:\n  "a b": 1\n', `${PATH}:2: gridd.a b: not a key of gridd.conf (allowed: letters and digits)`],
+    [
+      'gridd:\n  FeatureType: 7\n',
+      `${PATH}:2: gridd.FeatureType: found 7, allowed: 0, 1, 2, 4, bare (gridd.conf.template ("All other values reserved"), nvidia-settings)`,
+    ],
+    [
+      'gridd: { LicenseInterval: 5 }\n',
+      `${PATH}:1: gridd.LicenseInterval: found 5, allowed: a whole number from 10 to 10080, bare (gridd.conf.template (minutes))`,
+    ],
+    ['gridd: { ProxyServer: "a\\tb" }\n', `${PATH}:1: gridd.ProxyServer: found "a\\tb", allowed: one line of text`],
+    [
+      'license: { tokenDirectory: /my tokens }\n',
+      `${PATH}:1: license.tokenDirectory: found "/my tokens", allowed: an absolute path without blanks, which nvidia-gridd passes over`,
+    ],
+    [
+      'license: { token: "http://files.example/a.tok?signature=s3cret" }\n',
+      `${PATH}:1: license.token: found "http://files.example/a.tok?…", allowed: an absolute path on this guest, or an https:// URL without user name and password`,
+    ],
+    [
+      'license: { token: "https://me:s3cret@files.example/a.tok" }\n',
+      `${PATH}:1: license.token: found "https://files.example/a.tok", allowed: an absolute path on this guest, or an https:// URL without user name and password`,
+    ],
     [
       'license:\n  token: /t\n  server: { address: a }\n',
       `${PATH}:3: license.server: found {"address":"a"}: a token and a legacy server are two different worlds: give one of them`,

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
@@ -6,7 +6,9 @@ import { awaitLicense, type LicenseOutcome } from '../../src/engine/await-licens
 import { openGuest } from '../../src/guest/open-guest.ts';
 import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.ts';
 
-const STARTED_US = 1_795_194_087_500_000;
+/** A moment ago: it was started for this wait. */
+const STARTED_US = Date.now() * 1000 - 2_000_000;
+const LONG_AGO_US = STARTED_US - 3_600_000_000;
 const PID = 812;
 const CONFIG = configSchema.parse({ license: { token: '/opt/a.tok' } });
 const SUCCESS =
@@ -36,14 +38,18 @@ const inJournal = (message: string, given: { pid?: number; atUs?: number } = {})
       SYSLOG_IDENTIFIER: 'nvidia-gridd',
     }),
   )}`;
-const inSyslog = (message: string, pid = PID) =>
-  `printf '%s\\n' ${quoted(`Nov 20 17:01:27 guest nvidia-gridd[${pid}]: ${message}`)}`;
+const inSyslog = (message: string, pid: number | undefined = PID) =>
+  `Nov 20 17:01:27 guest nvidia-gridd${pid === 0 ? '' : `[${pid}]`}: ${message}\n`;
+const MESSAGES = 'var/log/messages';
 
 interface Given {
   /** Shell lines that write what `journalctl --follow` prints; without them there is no journal. */
   readonly journal?: readonly string[];
-  /** The same for `tail -F`. */
+  /** What /var/log/messages holds. */
   readonly syslog?: readonly string[];
+  /** All is said when this has been told. */
+  readonly lastWords?: string;
+  readonly startedUs?: number;
   /** Shell lines of nvidia-smi before its answer. */
   readonly smi?: string;
   readonly unit?: {
@@ -56,7 +62,14 @@ interface Given {
   readonly signal?: AbortSignal;
 }
 
-function prepare({ journal, syslog, smi = journal || syslog ? AFTER_ALL_IS_SAID : '', unit = {} }: Given): string {
+function prepare({
+  journal,
+  syslog,
+  lastWords,
+  smi = journal || lastWords ? AFTER_ALL_IS_SAID : '',
+  unit = {},
+  startedUs = STARTED_US,
+}: Given): string {
   const root = temporaryFolder();
   const { active = 'active', result = 'success', exitCode = 0, mainPid = active === 'active' ? PID : 0 } = unit;
   const show = `LoadState=loaded\nActiveState=${active}\nUnitFileState=enabled\nResult=${result}\nExecMainStatus=${exitCode}\nMainPID=${mainPid}\n`;
@@ -67,7 +80,7 @@ function prepare({ journal, syslog, smi = journal || syslog ? AFTER_ALL_IS_SAID 
     'etc/os-release': 'ID=sles\nVERSION_ID=15.6\nPRETTY_NAME="SLES"\n',
   });
   writeProgram(root, 'systemctl', 'cat "$GUEST_ROOT/show"');
-  writeProgram(root, 'busctl', `echo 't ${STARTED_US}'`);
+  writeProgram(root, 'busctl', `echo 't ${startedUs}'`);
   writeProgram(
     root,
     'nvidia-smi',
@@ -78,12 +91,11 @@ function prepare({ journal, syslog, smi = journal || syslog ? AFTER_ALL_IS_SAID 
   if (journal) {
     writeProgram(root, 'journalctl', `case "$*" in *--follow*) ;; *) echo '{}'; exit;; esac\n${follower(journal)}`);
   }
-  if (syslog)
-    writeProgram(
-      root,
-      'tail',
-      `case "$*" in *-F*) ;; *) ${syslog.filter(line => line.startsWith('printf')).join('; ')}; exit;; esac\n${follower(syslog)}`,
-    );
+  if (syslog) {
+    writeFiles(root, { [MESSAGES]: syslog.join('') });
+    // the real one, on the guest's file
+    writeProgram(root, 'tail', `${follower([])}\nexec tail "$1" "$2" "$3" "$GUEST_ROOT$4"`);
+  }
   return root;
 }
 
@@ -92,14 +104,19 @@ interface Result extends LicenseOutcome {
   readonly told: readonly string[];
 }
 
-async function waitIn(given: Given): Promise<Result> {
+async function waitIn(given: Given, onTold: (text: string, root: string) => void = () => {}): Promise<Result> {
   const root = prepare(given);
   const told: string[] = [];
+  const tell = (text: string) => {
+    told.push(text);
+    if (given.lastWords !== undefined && text.includes(given.lastWords)) writeFiles(root, { said: '' });
+    onTold(text, root);
+  };
   const outcome = await awaitLicense(openGuest({ root }), CONFIG, {
     timeoutMs: given.timeoutMs ?? 60_000,
     tell: {
-      info: text => told.push(text),
-      warn: text => told.push(`! ${text}`),
+      info: tell,
+      warn: text => tell(`! ${text}`),
       progress: () => writeFiles(root, { waiting: '' }),
     },
     signal: given.signal ?? new AbortController().signal,
@@ -215,6 +232,54 @@ describe('a guest that gets none', () => {
     });
   });
 
+  it('does not wait for a clock that has jumped back', async () => {
+    const journal = [
+      inJournal('Failed to acquire license from dls (Info: X - Error: Clock windback has been detected)'),
+      FOR_EVER,
+    ];
+    expect(await waitIn({ journal })).toMatchObject({
+      licensed: false,
+      explanation: expect.stringMatching(/^nvidia-gridd gets no license: the guest's clock has jumped back/),
+    });
+  });
+
+  it('is not made to look all the time by a daemon that says success without having any', async () => {
+    const journal = [`i=0; while [ $i -lt 300 ]; do ${inJournal(SUCCESS)}; sleep 0.01; i=$((i+1)); done`, FOR_EVER];
+    const { root, licensed } = await waitIn({ journal, smi: ':', timeoutMs: 2_000 });
+    expect(licensed).toBe(false);
+    expect(looks(root)).toBeLessThan(10);
+  });
+
+  it('is told of a daemon that ends during a pause, however long it is', async () => {
+    // no pause ever ends by itself here
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const journal = [
+      'until [ -e "$GUEST_ROOT/waiting" ]; do sleep 0.01; done',
+      'printf "ActiveState=failed\\nResult=exit-code\\nExecMainStatus=1\\n" >"$GUEST_ROOT/show"',
+      `while :; do ${inJournal(`Shutdown (${PID})`)}; sleep 0.1; done`,
+    ];
+    expect((await waitIn({ journal, smi: ':' })).explanation).toMatch(
+      /^nvidia-gridd has died \(exit-code, exit code 1\)/,
+    );
+  });
+
+  it('is told what may help where the driver stays with FeatureType 0', async () => {
+    const root = prepare({ smi: ':' });
+    writeFiles(root, {
+      'no.xml': smiXml('Licensed (Expiry: N/A)')
+        .replace('>VGPU<', '>Pass-Through<')
+        .replace('RTX Virtual Workstation', 'Virtual Applications'),
+    });
+    const config = configSchema.parse({ license: { token: '/opt/a.tok', feature: 'vws' } });
+    const silent = { info() {}, warn() {}, progress() {} };
+    const wait = { timeoutMs: 1, tell: silent, signal: new AbortController().signal };
+    expect(await awaitLicense(openGuest({ root }), config, wait)).toMatchObject({
+      licensed: false,
+      remedy: expect.stringContaining('reboot the guest'),
+    });
+  });
+
   it('does not wait for a daemon that has died', async () => {
     const unit = { active: 'failed', result: 'exit-code', exitCode: 1 };
     const journal = [inJournal('Failed to initialise RM client'), inJournal(`Shutdown (${PID})`), FOR_EVER];
@@ -233,16 +298,17 @@ describe('a guest that gets none', () => {
 });
 
 describe('what counts', () => {
-  it('is asked of the journal from the second of the start on', async () => {
+  it('is asked of the journal of this boot, whatever the clock said meanwhile', async () => {
     const { root } = await waitIn({ journal: [FOR_EVER], timeoutMs: 200 });
     expect(readFileSync(join(root, 'followed'), 'utf8')).toBe(
-      '--follow --output json --lines all --since @1795194087 SYSLOG_IDENTIFIER=nvidia-gridd + _SYSTEMD_UNIT=nvidia-gridd.service',
+      '--follow --output json --boot --lines all SYSLOG_IDENTIFIER=nvidia-gridd + _SYSTEMD_UNIT=nvidia-gridd.service',
     );
   });
 
   it('are the lines of the present daemon, and of none before it', async () => {
     const journal = [
-      inJournal('Failed to setup cloud License Manager: 3', { atUs: STARTED_US - 1 }),
+      inJournal('Started (811)', { pid: 811, atUs: STARTED_US - 2 }),
+      inJournal('Failed to setup cloud License Manager: 3', { pid: 811, atUs: STARTED_US - 1 }),
       inJournal('Failed to setup cloud License Manager: 3', { pid: 811 }),
       inJournal('NLS initialized'),
       FOR_EVER,
@@ -265,30 +331,110 @@ describe('what counts', () => {
     expect(waited.told).toHaveLength(3);
   });
 
+  it('are the lines of the present daemon even of before the clock was set back', async () => {
+    const journal = [
+      inJournal('Started (812)'),
+      inJournal('Failed to acquire license from dls (Info: X - Error: Connection timed out)', { atUs: LONG_AGO_US }),
+      FOR_EVER,
+    ];
+    expect((await waitIn({ journal, timeoutMs: 200 })).explanation).toContain('cannot be reached');
+  });
+
+  it('is what was said long ago as well, and only what comes now is told', async () => {
+    const journal = [
+      inJournal('Started (812)', { atUs: LONG_AGO_US }),
+      inJournal(REFUSAL, { atUs: LONG_AGO_US + 1 }),
+      inJournal('NLS initialized', { atUs: Date.now() * 1000 + 60_000_000 }),
+      FOR_EVER,
+    ];
+    const waited = await waitIn({ journal, startedUs: LONG_AGO_US, timeoutMs: 200 });
+    expect(waited.told).toEqual(['nvidia-gridd: NLS initialized (the token has been read and accepted)']);
+    expect(waited.explanation).toContain('the license server has no license of the product');
+  });
+
+  it('goes on where the journal was left, when whoever reads it has ended', async () => {
+    const line = inJournal('NLS initialized').replace('{"MESSAGE"', '{"__CURSOR":"s=1;i=2","MESSAGE"');
+    const journal = [`case "$*" in *"--after-cursor=s=1;i=2 SYSLOG"*) ${inJournal(REFUSAL)}; ${FOR_EVER};; esac`, line];
+    const waited = await waitIn({ journal, timeoutMs: 200 });
+    expect(waited.told).toHaveLength(2);
+    expect(waited.explanation).toContain('the license server has no license of the product');
+  });
+});
+
+describe('a guest without a journal', () => {
   const logFile = [
+    inSyslog('Started (812)'), // of an earlier boot, with the same number
+    inSyslog('Failed to setup cloud License Manager: 3'),
     inSyslog('Started (700)', 700),
     inSyslog('Failed to setup cloud License Manager: 3', 700),
     inSyslog(`Started (${PID})`),
     inSyslog('NLS initialized'),
     inSyslog(REFUSAL),
-    FOR_EVER,
+  ];
+  const TOLD = [
+    `nvidia-gridd: Started (${PID}) (the licensing daemon has started)`,
+    'nvidia-gridd: NLS initialized (the token has been read and accepted)',
+    `! nvidia-gridd: ${REFUSAL} (the license server has no license of the product that this guest asks for)`,
   ];
 
-  it('stands in the log file of the system where there is no journal', async () => {
-    const waited = await waitIn({ syslog: logFile, timeoutMs: 200 });
-    expect(readFileSync(join(waited.root, 'followed'), 'utf8')).toBe('-n 10000 -F /var/log/messages');
-    expect(waited.told).toEqual([
-      `nvidia-gridd: Started (${PID}) (the licensing daemon has started)`,
-      'nvidia-gridd: NLS initialized (the token has been read and accepted)',
-      `! nvidia-gridd: ${REFUSAL} (the license server has no license of the product that this guest asks for)`,
-    ]);
+  it('has the lines of its present daemon in the log file of the system', async () => {
+    const waited = await waitIn({ syslog: logFile, lastWords: REFUSAL, timeoutMs: 200 });
+    const size = Buffer.byteLength(logFile.join(''));
+    expect(readFileSync(join(waited.root, 'followed'), 'utf8')).toBe(`-c +${size + 1} -F /var/log/messages`);
+    expect(waited.told).toEqual(TOLD);
   });
 
-  it('is found there even of a daemon whose number systemd has forgotten', async () => {
+  it('has them there even of a daemon whose number systemd has forgotten', async () => {
     const unit = { active: 'failed', result: 'exit-code', exitCode: 1 };
-    const { told, explanation } = await waitIn({ syslog: logFile, unit });
-    expect(told).toHaveLength(3);
+    const { told, explanation } = await waitIn({ syslog: logFile, lastWords: REFUSAL, unit });
+    expect(told).toEqual(TOLD);
     expect(explanation).toMatch(/^nvidia-gridd has died .* the license server has no license of the product/);
+  });
+
+  it('has them there where no line bears a number', async () => {
+    const bare = logFile.map(line => line.replace(/\[\d+\]/, ''));
+    expect((await waitIn({ syslog: bare, lastWords: REFUSAL, timeoutMs: 200 })).told).toEqual(TOLD);
+  });
+
+  it('is not told again what its daemon said long ago, and it counts all the same', async () => {
+    const waited = await waitIn({ syslog: logFile, startedUs: LONG_AGO_US, timeoutMs: 200, smi: 'sleep 0.3' });
+    expect(waited.told).toEqual([]);
+    expect(waited.explanation).toContain('the license server has no license of the product');
+  });
+
+  /** What happens to the file while it is followed; the line of success has to be heard after that. */
+  it.each<[string, (path: string) => void]>([
+    [
+      'is rotated',
+      path => {
+        renameSync(path, `${path}.1`);
+        writeFileSync(path, inSyslog(SUCCESS));
+      },
+    ],
+    ['is cut short', path => writeFileSync(path, inSyslog(SUCCESS))],
+    ['goes on without a number', path => appendFileSync(path, inSyslog(SUCCESS, 0))],
+    [
+      'has an enormous line of no text in between',
+      path => {
+        appendFileSync(path, Buffer.alloc(3_000_000, 0xff));
+        appendFileSync(path, `\n${inSyslog(SUCCESS)}`);
+      },
+    ],
+  ])('hears the license come when that file %s', async (_title, change) => {
+    const others = Array.from({ length: 50 }, () => 'Nov 20 17:01:26 guest systemd[1]: Started something else.\n');
+    const waited = await waitIn({ syslog: [...others, inSyslog(`Started (${PID})`)], smi: ':' }, (text, root) => {
+      if (text.includes('Started')) appendFileSync(join(root, MESSAGES), inSyslog('NLS initialized'));
+      // it came through the follower, which therefore follows
+      if (text.includes('NLS')) change(join(root, MESSAGES));
+      if (text.includes('License acquired')) writeFiles(root, { licensed: '' });
+    });
+    expect(waited.licensed).toBe(true);
+    expect(waited.told.at(-1)).toContain(SUCCESS);
+  });
+
+  it('hears the present daemon although its first line has been rotated away', async () => {
+    const waited = await waitIn({ syslog: [inSyslog('NLS initialized')], lastWords: 'NLS', timeoutMs: 200 });
+    expect(waited.explanation).toContain('nvidia-gridd said last: NLS initialized');
   });
 });
 

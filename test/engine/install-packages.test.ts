@@ -4,6 +4,8 @@ import { FAMILIES } from '../../src/facts/families.ts';
 import { openGuest } from '../../src/guest/open-guest.ts';
 import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.ts';
 
+const DNF_OPTIONS = '--assumeyes --setopt=exit_on_lock=True --exclude=kernel,kernel-core,kernel-uek,kernel-uek-core';
+
 const KERNELS = {
   suse: '6.4.0-150600.23.47-default',
   rhel: '5.14.0-503.14.1.el9_5.x86_64',
@@ -103,11 +105,11 @@ exit 104`;
 describe('a guest of the Red Hat family', () => {
   test('uses dnf rather than yum', async () => {
     const { calls, fault } = await install('rhel', { dnf: '', yum: 'exit 1' }, ['gcc']);
-    expect([fault, calls]).toEqual([undefined, ['dnf --assumeyes install gcc']]);
+    expect([fault, calls]).toEqual([undefined, [`dnf ${DNF_OPTIONS} install gcc`]]);
   });
 
   test('uses yum where there is no dnf', async () => {
-    expect((await install('rhel', { yum: '' }, ['gcc'])).calls).toEqual(['yum --assumeyes install gcc']);
+    expect((await install('rhel', { yum: '' }, ['gcc'])).calls).toEqual([`yum ${DNF_OPTIONS} install gcc`]);
   });
 
   test.each([

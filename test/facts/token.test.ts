@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import { lookAt } from '../../src/facts/facts.ts';
+import { fetchedTokenPath } from '../../src/facts/token.ts';
 import { openGuest } from '../../src/guest/open-guest.ts';
 import { temporaryFolder, writeFiles } from '../helpers/temporary.ts';
 
@@ -34,6 +35,52 @@ it('a usable token is known by its digest and its claims, never by its text', as
     claims: { audience: 'NLS Licensed Client' },
   });
   expect(JSON.stringify(fact)).not.toContain(TOKEN.split('.')[1]);
+});
+
+describe('a token that a URL names', () => {
+  const URL = 'https://files.example/tokens/a.tok?signature=s3cret';
+
+  it('is not there before it has been downloaded, and its place tells URLs apart', async () => {
+    const path = fetchedTokenPath(URL);
+    expect((await tokenAt(temporaryFolder(), URL)).source).toEqual({
+      is: 'not-fetched',
+      from: 'https://files.example/tokens/a.tok?…',
+      path,
+      because: 'it has not been downloaded yet',
+    });
+    expect(path).toMatch(/^\/var\/lib\/vgpu-guest\/tokens\/[0-9a-f]{16}\/a\.tok$/);
+    expect(fetchedTokenPath(`${URL}2`)).not.toBe(path);
+  });
+
+  it('is the one that was downloaded from there', async () => {
+    const root = temporaryFolder();
+    writeFiles(root, { [fetchedTokenPath(URL)]: TOKEN });
+    expect((await tokenAt(root, URL)).source).toMatchObject({
+      is: 'usable',
+      path: fetchedTokenPath(URL),
+      from: 'https://files.example/tokens/a.tok?…',
+    });
+  });
+
+  it('has to be downloaded again when it is damaged', async () => {
+    const root = temporaryFolder();
+    writeFiles(root, { [fetchedTokenPath(URL)]: TOKEN.slice(0, 30) });
+    expect((await tokenAt(root, URL)).source).toMatchObject({
+      is: 'not-fetched',
+      because: expect.stringMatching(/^what was downloaded is/),
+    });
+  });
+
+  it.each(['https://files.example/', 'https://files.example/.hidden', 'https://files.example/a%20b?x=/c'])(
+    'of %s has a name of its own',
+    url => {
+      expect(fetchedTokenPath(url)).toMatch(/\/client_configuration_token\.tok$/);
+    },
+  );
+
+  it('is refused where the URL is none', async () => {
+    expect((await tokenAt(temporaryFolder(), 'https://a:99999999/')).source).toMatchObject({ because: 'is no URL' });
+  });
 });
 
 it.each([

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { ADDED_BY, editGriddConf, readGriddConf } from '../../src/formats/gridd-conf.ts';
+import { editGriddConf, markedKeys, markOf, namedKeys, readGriddConf } from '../../src/formats/gridd-conf.ts';
+import { generator } from '../helpers/generator.ts';
 
 const TEMPLATE = readFileSync(new URL('../fixtures/gridd/gridd.conf.template', import.meta.url), 'utf8');
 
@@ -25,44 +26,51 @@ describe('what gridd.conf says', () => {
   });
 });
 
+const MARK = markOf('A');
+
 describe('a key in gridd.conf', () => {
   it.each<[string, string, Wanted, string]>([
-    ['is rewritten on its line', 'X=1\nA=1\nY=2\n', { A: '2' }, 'X=1\nA=2\nY=2\n'],
+    ['is rewritten on its line', 'X=1\nA=1\nY=2\n', { A: '2' }, `X=1\n${MARK}\nA=2\nY=2\n`],
     ['stays as it was typed when it says so already', ' A =\t2\n', { A: '2' }, ' A =\t2\n'],
+    ['is rewritten once more below its mark', `${MARK}\nA=1\n`, { A: '2' }, `${MARK}\nA=2\n`],
     [
       'has its extra lines commented out, and the last one counts',
       'A=1\n A=3\nA=2\n',
       { A: '2' },
       '#A=1\n# A=3\nA=2\n',
     ],
-    ['takes the place of its commented line', '# about A\n#A=10\nB=1\n', { A: '5' }, '# about A\nA=5\nB=1\n'],
-    ['takes the place of a commented line with a blank', '# A = 10\n', { A: '5' }, 'A=5\n'],
+    ['gives way where somebody has set it further down', `${MARK}\nA=1\nA=2\n`, { A: '2' }, 'A=2\n'],
+    ['takes the place of its commented line', '# about A\n#A=10\nB=1\n', { A: '5' }, `# about A\n${MARK}\nA=5\nB=1\n`],
+    ['takes the place of a commented line with a blank', '# A = 10\n', { A: '5' }, `${MARK}\nA=5\n`],
+    ['comes back below its mark where somebody commented it out', `${MARK}\n#A=5\n`, { A: '5' }, `${MARK}\nA=5\n`],
     [
       'leaves prose about itself alone',
       '# A=1 is what most people take\n',
       { A: '5' },
-      `# A=1 is what most people take\n\n${ADDED_BY}\nA=5\n`,
+      `# A=1 is what most people take\n${MARK}\nA=5\n`,
     ],
-    ['leaves a key with a longer name alone', 'AB=1\n#BA=1\n', { A: '2' }, `AB=1\n#BA=1\n\n${ADDED_BY}\nA=2\n`],
-    ['is appended with others under one line', 'X=1\n', { A: '1', B: '2' }, `X=1\n\n${ADDED_BY}\nA=1\nB=2\n`],
+    ['leaves a key with a longer name alone', 'AB=1\n#BA=1\n', { A: '2' }, `AB=1\n#BA=1\n${MARK}\nA=2\n`],
     [
-      'joins keys that were appended before',
-      `X=1\n\n${ADDED_BY}\nA=1\n\nY=2`,
-      { B: '2' },
-      `X=1\n\n${ADDED_BY}\nA=1\nB=2\n\nY=2`,
+      'is appended below a line that says who wrote it',
+      'X=1\n',
+      { A: '1', B: '2' },
+      `X=1\n${MARK}\nA=1\n${markOf('B')}\nB=2\n`,
     ],
-    ['begins an empty file', '', { A: '1' }, `${ADDED_BY}\nA=1\n`],
+    ['begins an empty file', '', { A: '1' }, `${MARK}\nA=1\n`],
     [
       'keeps the Windows line ends of the file',
       'A=1\r\nB=1\r\n',
       { A: '2', C: '3' },
-      `A=2\r\nB=1\r\n\r\n${ADDED_BY}\r\nC=3\r\n`,
+      `${MARK}\r\nA=2\r\nB=1\r\n${markOf('C')}\r\nC=3\r\n`,
     ],
-    ['keeps a file that ends without a newline', 'B=1\nA=1', { A: '2' }, 'B=1\nA=2'],
-    ['leaves mixed line ends mixed', 'A=1\r\nB=1\n', { C: '2' }, `A=1\r\nB=1\n\r\n${ADDED_BY}\r\nC=2\r\n`],
-    ['ends the last line before it is appended', 'B=1', { A: '2' }, `B=1\n\n${ADDED_BY}\nA=2\n`],
+    ['keeps a file that ends without a newline', 'B=1\nA=1', { A: '2' }, `B=1\n${MARK}\nA=2`],
+    ['leaves mixed line ends mixed', 'A=1\r\nB=1\n', { A: '2' }, `${MARK}\r\nA=2\r\nB=1\n`],
+    ['ends the last line before it is appended', 'B=1', { A: '2' }, `B=1\n${MARK}\nA=2\n`],
     ['is taken away by a comment sign without a template', 'A=1\nB=1\n', { A: undefined }, '#A=1\nB=1\n'],
     ['stays away when it is not there', '#A=1\nB=1\n', { A: undefined }, '#A=1\nB=1\n'],
+    ['is left out by a comment sign and a mark', 'A=\nA=1\nA=2\nB=1\n', { A: '' }, `A=\n#A=1\n${MARK}\n#A=2\nB=1\n`],
+    ['is left out where it says nothing already', 'A=\n#A=1\n', { A: '' }, 'A=\n#A=1\n'],
+    ['is left out below its mark', `${MARK}\nA=1\n`, { A: '' }, `${MARK}\n#A=1\n`],
   ])('%s', (_title, text, wanted, edited) => {
     expect(edit(text, wanted)).toBe(edited);
   });
@@ -96,39 +104,92 @@ describe('a key in gridd.conf', () => {
     const wanted = { ServerAddress: '10.5.8.208', ServerPort: '7070', FeatureType: '2', ClientConfigTokenPath: '/t' };
     const before = TEMPLATE.split('\n');
     const after = edit(TEMPLATE, wanted).split('\n');
-    const changed = before.flatMap((line, index) => (line === after[index] ? [] : [`${line} → ${after[index]}`]));
+    expect(after.slice(before.length - 1 + 3)).toEqual([
+      markOf('ClientConfigTokenPath'),
+      'ClientConfigTokenPath=/t',
+      '',
+    ]);
+    const inPlace = after.slice(0, before.length - 1 + 3).filter(line => !line.endsWith('is managed by vgpu-guest'));
+    const changed = before.flatMap((line, index) =>
+      line === (inPlace[index] ?? '') ? [] : [`${line} → ${inPlace[index]}`],
+    );
     expect(changed).toEqual([
       'ServerAddress= → ServerAddress=10.5.8.208',
       '#ServerPort= → ServerPort=7070',
       'FeatureType=0 → FeatureType=2',
     ]);
-    expect(after.slice(before.length - 1)).toEqual(['', ADDED_BY, 'ClientConfigTokenPath=/t', '']);
-  });
-
-  it('comes and goes, and the template is as it was', () => {
-    const wanted = { ServerAddress: '10.5.8.208', ServerPort: '7070', BackupServerAddress: 'b', BackupServerPort: '1' };
-    const gone = {
-      ServerAddress: undefined,
-      ServerPort: undefined,
-      BackupServerAddress: undefined,
-      BackupServerPort: undefined,
-    };
-    expect(edit(edit(TEMPLATE, wanted), gone, TEMPLATE)).toBe(TEMPLATE);
   });
 });
 
-/** A small generator with a fixed seed, so that a failure can be seen again. */
-function generator(seed: number) {
-  let state = seed;
-  const below = (limit: number) => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return Math.floor((state / 2_147_483_648) * limit);
-  };
-  return { below, pick: <T>(from: readonly T[]): T => from[below(from.length)]! };
-}
+describe('a key that is not asked for any more', () => {
+  it.each<[string, string, string]>([
+    [
+      'goes back to the template’s active line',
+      `X=1\n${markOf('FeatureType')}\nFeatureType=2\n`,
+      'X=1\nFeatureType=0\n',
+    ],
+    ['goes back to it from being left out', `${markOf('FeatureType')}\n#FeatureType=2\nX=1\n`, 'FeatureType=0\nX=1\n'],
+    [
+      'goes back to the template’s commented line',
+      `${markOf('LingerInterval')}\nLingerInterval=9\n`,
+      '#LingerInterval=10\n',
+    ],
+    ['goes away where the template does not know it', `X=1\r\n${MARK}\r\nA=1\r\nY=1\r\n`, 'X=1\r\nY=1\r\n'],
+    [
+      'goes away where the template’s line is there too',
+      `#LingerInterval=10\n${markOf('LingerInterval')}\nLingerInterval=9\n`,
+      '#LingerInterval=10\n',
+    ],
+    [
+      'goes away where somebody has set it elsewhere',
+      `FeatureType=4\n${markOf('FeatureType')}\nFeatureType=2\n`,
+      'FeatureType=4\n',
+    ],
+    ['loses its mark where somebody has commented it out', `X=1\n${MARK}\n#A=1\n`, 'X=1\n#A=1\n'],
+    ['stays where somebody else has set it', 'FeatureType=2\nA=1\n', 'FeatureType=2\nA=1\n'],
+    ['stays below the mark of another key', `${MARK}\nFeatureType=2\n`, `${MARK}\nFeatureType=2\n`],
+  ])('%s', (_title, text, edited) => {
+    expect(edit(text, {}, TEMPLATE)).toBe(edited);
+  });
+
+  it('comes and goes, and the template is as it was', () => {
+    const wanted = {
+      ServerAddress: '10.5.8.208',
+      ServerPort: '7070',
+      BackupServerAddress: 'b',
+      FeatureType: '',
+      LingerInterval: '5',
+      ClientConfigTokenPath: '/t',
+      IgnoreSP: 'TRUE',
+    };
+    const set = edit(TEMPLATE, wanted, TEMPLATE);
+    expect(markedKeys(set).toSorted()).toEqual(Object.keys(wanted).toSorted());
+    expect(edit(set, {}, TEMPLATE)).toBe(TEMPLATE);
+  });
+
+  it('comes and goes with Windows line ends, and they stay', () => {
+    const template = TEMPLATE.replaceAll('\n', '\r\n');
+    const set = edit(template, { FeatureType: '2', IgnoreSP: 'TRUE' }, TEMPLATE);
+    expect(set.match(/[^\r]\n/g)).toBeNull();
+    expect(edit(set, {}, TEMPLATE)).toBe(template);
+  });
+});
+
+it('the template names the keys that it knows, active or not', () => {
+  expect([...namedKeys(TEMPLATE)]).toEqual([
+    'ServerAddress',
+    'ServerPort',
+    'BackupServerAddress',
+    'BackupServerPort',
+    'FeatureType',
+    'EnableUI',
+    'LingerInterval',
+  ]);
+});
+
+const KEYS = ['A', 'B', 'FeatureType'];
 
 describe('editing any gridd.conf', () => {
-  const KEYS = ['A', 'B', 'FeatureType'];
   const PIECES = [
     '',
     ' ',
@@ -143,28 +204,29 @@ describe('editing any gridd.conf', () => {
     '1',
     '2',
     'x y',
-    ADDED_BY,
     '\r',
     '\ufeff',
     'ß',
     '==',
     '"1"',
   ];
-  const cases = Array.from({ length: 3000 }, (_, seed) => {
+  const cases = Array.from({ length: 5000 }, (_, seed) => {
     const { below, pick } = generator(seed + 1);
-    const line = () =>
-      below(3) === 0
-        ? `${pick(KEYS)}=${pick(['', '1', '2'])}`
-        : Array.from({ length: below(5) }, () => pick(PIECES)).join('');
+    const line = () => {
+      const kind = below(4);
+      if (kind === 0) return `${pick(['', '', '#', '# '])}${pick(KEYS)}=${pick(['', '1', '2'])}`;
+      if (kind === 1) return markOf(pick(KEYS));
+      return Array.from({ length: below(5) }, () => pick(PIECES)).join('');
+    };
     const end = pick(['\n', '\r\n']);
-    const file = () => Array.from({ length: below(8) }, line).join(end) + pick(['', end]);
-    const wanted = Object.fromEntries(
-      KEYS.flatMap(key => (below(4) === 0 ? [] : [[key, pick(['1', '2', 'c d', undefined])]])),
+    const file = () => Array.from({ length: below(10) }, line).join(end) + pick(['', end]);
+    const wanted: Wanted = Object.fromEntries(
+      KEYS.flatMap(key => (below(4) === 0 ? [] : [[key, pick(['1', '2', 'c d', '', undefined])]])),
     );
-    return { text: file(), template: file(), wanted };
+    return { text: file(), template: file(), wanted, end };
   });
-  const counted = (text: string) =>
-    text.split('\n').filter(line => line.replace(/[ \t\r\v\f]/g, '').startsWith('FeatureType='));
+  const activeLines = (text: string, key: string) =>
+    text.split('\n').filter(line => line.replace(/[ \t\r\v\f]/g, '').startsWith(`${key}=`));
 
   it('twice is editing once', () => {
     for (const { text, template, wanted } of cases) {
@@ -176,28 +238,77 @@ describe('editing any gridd.conf', () => {
   it('leaves each wanted key with its value, on one active line', () => {
     for (const { text, template, wanted } of cases) {
       const edited = edit(text, wanted, template);
-      for (const [key, value] of Object.entries(wanted)) {
-        if (value !== undefined) expect(read(edited)[key]).toBe(value.replace(' ', ''));
+      for (const [key, value] of Object.entries(wanted).filter(([, value]) => value)) {
+        expect(read(edited)[key]).toBe(value?.replace(' ', ''));
+        expect(activeLines(edited, key)).toHaveLength(1);
       }
-      if (wanted.FeatureType !== undefined) expect(counted(edited)).toHaveLength(1);
     }
   });
 
-  it('says of every other key what it said before', () => {
+  it('leaves a key that is left out without a value', () => {
     for (const { text, template, wanted } of cases) {
+      const said = read(edit(text, wanted, template));
+      for (const [key, value] of Object.entries(wanted)) if (value === '') expect(said[key]).toBeUndefined();
+    }
+  });
+
+  it('says of every other key that is not its own what was said before', () => {
+    for (const { text, template, wanted } of cases) {
+      const ours = markedKeys(text);
       const others = (said: Record<string, string>) =>
-        Object.entries(said).filter(([key]) => !Object.hasOwn(wanted, key));
+        Object.entries(said).filter(([key]) => !Object.hasOwn(wanted, key) && !ours.includes(key));
       expect(others(read(edit(text, wanted, template)))).toEqual(others(read(text)));
     }
   });
 
-  it('keeps every line that is not about a wanted key, byte by byte and in order', () => {
+  it('keeps every line that is about none of these keys, byte by byte and in order', () => {
     for (const { text, template, wanted } of cases) {
-      const isAbout = (line: string) => Object.keys(wanted).some(key => line.includes(key));
+      const touched = [...Object.keys(wanted), ...markedKeys(text)];
       const others = (whole: string) =>
-        whole.split(/(?<=\n)/).filter(line => !isAbout(line) && line.trim() !== '' && line.trim() !== ADDED_BY);
-      const ends = (lines: readonly string[]) => lines.map(line => line.replace(/[\r\n]+$/, ''));
-      expect(ends(others(edit(text, wanted, template)))).toEqual(ends(others(text)));
+        whole.split(/(?<=\n)/).filter(line => line !== '' && !touched.some(key => line.includes(key)));
+      const before = others(text);
+      const after = others(edit(text, wanted, template));
+      if (after.join('') === before.join('')) continue;
+      // a last line without an end gets one when something is appended below it
+      const end = /\r?\n/.exec(text)?.[0] ?? '\n';
+      expect(after).toEqual([...before.slice(0, -1), `${before.at(-1)}${end}`]);
+    }
+  });
+
+  it('never mixes line ends', () => {
+    for (const { text, template, wanted, end } of cases) {
+      const bare = (whole: string) => whole.match(/(?<!\r)\n/g)?.length ?? 0;
+      if (end === '\r\n' && bare(text) === 0 && text.includes('\n')) expect(bare(edit(text, wanted, template))).toBe(0);
+    }
+  });
+});
+
+describe('editing any template', () => {
+  const cases = Array.from({ length: 2000 }, (_, seed) => {
+    const { below, pick, shuffle } = generator(seed + 1);
+    const end = pick(['\n', '\r\n']);
+    const blocks = shuffle(KEYS)
+      .filter(() => below(4) > 0)
+      .map(key => ['# Description: about it', `${pick(['', '#', '# '])}${key}=${pick(['', '0', '7'])}`, '']);
+    const template = blocks
+      .flat()
+      .map(line => line + end)
+      .join('');
+    const wanted: Wanted = Object.fromEntries(KEYS.map(key => [key, pick(['1', '2', '7', ''])]));
+    return { template, wanted };
+  });
+
+  it('and no longer asking for anything is the template again', () => {
+    for (const { template, wanted } of cases) {
+      expect(edit(edit(template, wanted, template), {}, template)).toBe(template);
+    }
+  });
+
+  it('by way of other values is editing it at once', () => {
+    for (const [index, { template, wanted }] of cases.entries()) {
+      const others = cases[(index + 1) % cases.length]!.wanted;
+      const said = read(edit(edit(template, others, template), wanted, template));
+      expect(said).toEqual(read(edit(template, wanted, template)));
     }
   });
 });

@@ -47,25 +47,32 @@ describe('what nvidia-gridd says', () => {
     ['Licensing not supported for GPUs in the system', true],
     ['Unable to fetch the client configuration token file', undefined],
     ['Failed to initialise RM client', undefined],
-    ['Failed to acquire license from dls (Info: X - Error: Clock windback has been detected)', undefined],
+    ['Failed to acquire license from dls (Info: X - Error: Clock windback has been detected)', true],
+    ['Failed to acquire license from dls (Info: X - Error: No pool features found for : X)', undefined],
+    ['Failed to acquire license from dls (Info: X - Error: Connection timed out)', undefined],
   ])('"%s" is hard: %s', (message, hard) => {
     expect(interpret(message).hard).toBe(hard);
   });
 
   it.each([
-    ['Clock windback has been detected', /clock has jumped back/],
-    ['The allowed time to process response has expired', /clocks of the guest and the license server/],
-    ['No pool features found for : NVIDIA RTX Virtual Workstation', /no license of the product/],
-    ['[1,7E2,2,0[7000000B,0,702C7]] Requested feature was not found.', /no license of the product/],
-    ['Insufficient licenses', /all licenses/],
-    ["Couldn't resolve host name", /name is not found/],
-    ['Connection timed out', /cannot be reached/],
-    ['SSL certificate problem: self signed certificate', /not trusted/],
-  ])('after a refusal for "%s" the cause is named, with its remedy', (reason, meaning) => {
+    ['Clock windback has been detected', /clock has jumped back/, 'windback'],
+    ['The allowed time to process response has expired', /clocks of the guest and the license server/, 'clocks-differ'],
+    ['No pool features found for : NVIDIA RTX Virtual Workstation', /no license of the product/, 'no-product'],
+    ['[1,7E2,2,0[7000000B,0,702C7]] Requested feature was not found.', /no license of the product/, 'no-product'],
+    ['Insufficient licenses', /all licenses/, 'exhausted'],
+    ["Couldn't resolve host name", /name is not found/, 'no-name'],
+    ['Connection timed out', /cannot be reached/, 'unreachable'],
+    ['SSL certificate problem: self signed certificate', /not trusted/, 'tls'],
+  ])('after a refusal for "%s" the cause is named, with its remedy', (reason, meaning, sign) => {
     const said = interpret(
       `Failed to acquire license from connect.example.com (Info: NVIDIA Virtual PC - Error: ${reason})`,
     );
-    expect(said).toEqual({ kind: 'failure', meaning: expect.stringMatching(meaning), remedy: expect.any(String) });
+    expect(said).toMatchObject({
+      kind: 'failure',
+      sign,
+      meaning: expect.stringMatching(meaning),
+      remedy: expect.any(String),
+    });
   });
 
   it('about a missing token does not matter with a legacy server', () => {
@@ -76,6 +83,7 @@ describe('what nvidia-gridd says', () => {
   it('does not take a host name for a cause', () => {
     expect(interpret('Failed to acquire license from certificate.timeout.example.com')).toEqual({
       kind: 'failure',
+      sign: 'refused',
       meaning: 'the license server has not granted a license',
     });
   });
@@ -90,6 +98,14 @@ describe('a line of the journal', () => {
   it('comes as bytes when it is not UTF-8, and cannot move the cursor', () => {
     const line = JSON.stringify({ MESSAGE: [...Buffer.from('gr\xfc\x1b[31mn', 'latin1')], _PID: '7' });
     expect(readJournalLine(line)).toEqual({ message: 'grü [31mn', pid: 7, atUs: undefined });
+  });
+
+  it('has its place in the journal, where it says so', () => {
+    expect(readJournalLine('{"MESSAGE":"a","__CURSOR":"s=1;i=2"}')).toMatchObject({ cursor: 's=1;i=2' });
+  });
+
+  it('is cut where no message is so long', () => {
+    expect(readJournalLine(JSON.stringify({ MESSAGE: 'x'.repeat(1_000_000) }))?.message).toHaveLength(1_000);
   });
 
   it.each(['', 'no JSON', '{"MESSAGE":null}', '7', 'null'])('that is "%s" is none', line => {
@@ -108,6 +124,10 @@ describe('a line of the system logger', () => {
       { message: 'Started (812)', pid: undefined, atUs: undefined },
     ],
     ['Nov 20 17:01:27 guest systemd[1]: Started NVIDIA Grid Daemon.', undefined],
+    [
+      'Nov 20 17:01:27 guest nvidia-gridd[812]: a\u2028\x1b[2Jb\0c\r',
+      { message: 'a [2Jb c', pid: 812, atUs: undefined },
+    ],
   ])('"%s" is read', (line, read) => {
     expect(readSyslogLine(line)).toEqual(read);
   });

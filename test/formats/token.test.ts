@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { inspectToken } from '../../src/formats/token.ts';
+import { inspectToken, judgeDates, type TokenClaims } from '../../src/formats/token.ts';
 
 // made up, with the claims that published tokens have
 const CLAIMS = {
@@ -91,7 +91,11 @@ describe('a client configuration token', () => {
     ['is an error in XML', '<?xml version="1.0"?><Error/>', /^is XML/],
     ['is an error in JSON', '{"error":"unauthorized"}', /^is JSON/],
     ['is a certificate', '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n', /PEM file/],
-    ['is a gridd.conf', '# gridd.conf\nFeatureType=1\n', /not a client configuration token/],
+    ['is a gridd.conf', '# gridd.conf\n#FeatureType=1\n', /^is a gridd\.conf/],
+    ['is a driver package', '#! /bin/sh\nCRCsum=1\n', /^is a program, such as the driver package/],
+    ['is a zip archive', 'PK\x03\x04\x14\0\0', /^is an archive/],
+    ['is a gzip archive', Buffer.from([0x1f, 0x8b, 8, 0]).toString('utf8'), /^is an archive/],
+    ['is of another service', token({ payload: { iss: 'kubernetes', aud: ['api'], exp: 1 } }), /of another service/],
     ['is one word', 'secret', /not a client configuration token/],
     ['went through Windows', `${GOOD}\r\n`, /CRLF/],
     ['has a byte order mark', `\uFEFF${GOOD}`, /byte order mark/],
@@ -116,10 +120,69 @@ describe('a client configuration token', () => {
     expect(inspectToken(text)).toEqual({ is: 'unusable', because: expect.stringMatching(because) });
   });
 
+  it.each([
+    ['an issuer of another name, for the same clients', { ...CLAIMS, iss: 'NLS of tomorrow' }],
+    ['clients of another name, by the same issuer', { ...CLAIMS, aud: 'clients of tomorrow' }],
+    ['both of other names, with the nodes of a license server', { ...CLAIMS, iss: 'x', aud: 'y' }],
+  ])('of %s is taken for what it may be', (_title, payload) => {
+    expect(inspectToken(token({ payload })).is).toBe('token');
+  });
+
   it('never shows a part of itself', () => {
     for (const text of [GOOD.slice(0, 200), wrapped(GOOD, '\n'), `${GOOD}\r\n`, token({ header: { alg: 'none' } })]) {
       const said = JSON.stringify(inspectToken(text));
       expect(text.split(/[.\s]/).filter(piece => piece.length > 3 && said.includes(piece))).toEqual([]);
     }
+  });
+});
+
+describe('the dates of a token', () => {
+  const NOW_US = 1_800_000_000_000_000;
+  const HOUR_US = 3_600_000_000;
+  /** What the README promises. */
+  const QUARTER_US = 900_000_000;
+  const judge = (given: Partial<TokenClaims>, nowUs = NOW_US) =>
+    judgeDates(
+      {
+        issuer: undefined,
+        audience: undefined,
+        issuedUs: NOW_US - HOUR_US,
+        notBeforeUs: NOW_US - HOUR_US,
+        expiresUs: NOW_US + HOUR_US,
+        nodes: [],
+        ...given,
+      },
+      nowUs,
+    );
+
+  it.each<[string, Partial<TokenClaims>]>([
+    ['are right', {}],
+    ['may all be missing', { issuedUs: undefined, notBeforeUs: undefined, expiresUs: undefined }],
+    ['may be dated back a little', { notBeforeUs: NOW_US - HOUR_US - QUARTER_US }],
+    ['may begin a little later than now', { notBeforeUs: NOW_US + QUARTER_US }],
+    ['may have ended just now', { expiresUs: NOW_US - QUARTER_US + 1 }],
+  ])('%s', (_title, given) => {
+    expect(judge(given)).toBeUndefined();
+  });
+
+  it.each<[string, Partial<TokenClaims>, string]>([
+    ['are over', { expiresUs: NOW_US - QUARTER_US }, 'expired'],
+    ['are still to come', { notBeforeUs: NOW_US + QUARTER_US + 1 }, 'early'],
+    [
+      'are still to come where only its making is dated',
+      { issuedUs: NOW_US + HOUR_US / 2, notBeforeUs: undefined },
+      'early',
+    ],
+    ['begin before it was made', { notBeforeUs: NOW_US - HOUR_US - QUARTER_US - 1 }, 'contradictory'],
+    ['end before they begin', { expiresUs: NOW_US - HOUR_US }, 'contradictory'],
+  ])('%s', (_title, given, is) => {
+    expect(judge(given)?.is).toBe(is);
+  });
+
+  it('are still to come on a guest whose clock is before 1970', () => {
+    expect(judge({}, -86_400_000_000)).toEqual({
+      is: 'early',
+      because: "is valid from 2027-01-15T07:00:00Z on, and by the guest's clock it is 1969-12-31T00:00:00Z",
+    });
   });
 });

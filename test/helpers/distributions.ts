@@ -25,7 +25,7 @@ export interface Traits {
 
 const EVERYWHERE = [
   ...['systemctl', 'busctl', 'journalctl', 'systemd-detect-virt', 'modprobe', 'modinfo', 'lsmod', 'depmod'],
-  ...['uname', 'sh', 'tail', 'mokutil'],
+  ...['uname', 'sh', 'tail', 'mokutil', 'timedatectl', 'getent', 'network-probe'],
 ];
 const RPM_DRACUT = [...EVERYWHERE, 'rpm', 'dracut', 'lsinitrd'];
 const APT = [

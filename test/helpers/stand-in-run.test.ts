@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { buildStandInRun, posixChecksum } from './stand-in-run.ts';
+import { posixChecksum } from './stand-in-archive.ts';
+import { buildStandInRun } from './stand-in-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stand-in-run-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -32,8 +33,16 @@ describe('the stand-in .run', () => {
   });
 
   test.each([
-    ['470.256.02', ['--dkms'], ['--no-dkms', '--no-rebuild-initramfs', '--skip-module-load', '--kernel-module-type']],
-    ['535.129.03', ['--dkms, --no-dkms'], ['--no-rebuild-initramfs', '--skip-module-load', '--kernel-module-type']],
+    [
+      '470.256.02',
+      ['--dkms', '-Z, --disable-nouveau'],
+      ['--no-dkms', '--no-rebuild-initramfs', '--skip-module-load', '--kernel-module-type'],
+    ],
+    [
+      '535.129.03',
+      ['--dkms, --no-dkms', '-Z, --disable-nouveau'],
+      ['--no-rebuild-initramfs', '--skip-module-load', '--kernel-module-type'],
+    ],
     ['550.144.03', ['--rebuild-initramfs, --no-rebuild-initramfs', '--skip-module-load'], ['--kernel-module-type']],
     [
       '570.211.01',
@@ -42,7 +51,8 @@ describe('the stand-in .run', () => {
     ],
   ])('of %s lists the options of that version and no later ones', (version, has, lacks) => {
     const help = sh(written(buildStandInRun({ version }).bytes), '-A').stdout.split('\n');
-    expect(help).toEqual(expect.arrayContaining(has));
+    const lines = has.map(line => `  ${line}`);
+    expect(help).toEqual(expect.arrayContaining(lines));
     for (const option of lacks) expect(help.filter(line => line.includes(option))).toEqual([]);
   });
 

@@ -62,6 +62,19 @@ describe('eyes', () => {
   });
 });
 
+describe('the end of a file that grows', () => {
+  test('is read with the place where it ends', async () => {
+    const { guest } = guestWith({ 'var/log/messages': 'one\ntwo\nthree\n' });
+    expect(await guest.readEnd('/var/log/messages', 100)).toEqual({
+      text: 'one\ntwo\nthree\n',
+      isCut: false,
+      endsAtByte: 14,
+    });
+    expect(await guest.readEnd('/var/log/messages', 8)).toEqual({ text: 'o\nthree\n', isCut: true, endsAtByte: 14 });
+    expect(await guest.readEnd('/var/log/gone', 8)).toBeUndefined();
+  });
+});
+
 describe('hands', () => {
   test('a new file is 0644 and its folders are made', async () => {
     const { root, guest } = guestWith();

@@ -78,3 +78,26 @@ test('what puts something back runs also after the stop', async () => {
   const { guest } = guestWith('work', 'echo done', {}, AbortSignal.abort());
   expect((await guest.run(['work'], { evenWhenStopped: true })).stdout).toBe('done');
 });
+
+test('a follower that never ends its line costs no memory, and its next line is whole', async () => {
+  const { guest } = guestWith('journal', 'head -c 30000000 /dev/zero | tr "\\\\0" x; echo; echo next; exec sleep 60');
+  const done = new AbortController();
+  const lengths: number[] = [];
+  for await (const line of guest.follow(['journal'], done.signal)) {
+    lengths.push(line.length);
+    if (line === 'next') done.abort();
+  }
+  expect(lengths).toEqual([64 * 1024, 4]);
+});
+
+test('a follower whose reader goes away is ended', async () => {
+  const { guest } = guestWith('journal', 'echo one; exec sleep 60');
+  for await (const _ of guest.follow(['journal'], new AbortController().signal)) break;
+});
+
+test('letters that two pieces share are not broken', async () => {
+  const { guest } = guestWith('journal', "printf 'gr\\303'; sleep 0.1; printf '\\274n\\nlast'");
+  const lines: string[] = [];
+  for await (const line of guest.follow(['journal'], new AbortController().signal)) lines.push(line);
+  expect(lines).toEqual(['grün', 'last']);
+});

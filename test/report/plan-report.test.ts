@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { blocked, due, settled, type Verdict } from '../../src/change.ts';
+import { blocked, due, settled, type Verdict, warned } from '../../src/change.ts';
 import type { Plan } from '../../src/engine/plan.ts';
 import { planJson, planText } from '../../src/report/plan-report.ts';
 import type { Step } from '../../src/steps/step.ts';
@@ -74,4 +74,20 @@ test('a token is never in a plan: only where it comes from and goes to', () => {
   expect(planText(planOf(copy), new Map(), plain)).toContain(
     'copy /opt/a.tok to /etc/nvidia/ClientConfigToken/a.tok, because it is not there',
   );
+});
+
+test('a warning stands below what is due or settled, and in the JSON', () => {
+  const plan = planOf(
+    warned(settled('all is well'), ['X may be passed over']),
+    warned(write, ['Y too']),
+    warned(write, []),
+  );
+  expect(planText(plan, present, plain).split('\n')).toEqual(
+    expect.arrayContaining(['      ! X may be passed over', '      ! Y too']),
+  );
+  expect(planJson(plan, present).steps.map(({ verdict }) => 'warnings' in verdict && verdict.warnings)).toEqual([
+    ['X may be passed over'],
+    ['Y too'],
+    false,
+  ]);
 });

@@ -69,6 +69,12 @@ describe('a guest for which a license is asked', () => {
     ).toEqual(waits('nvidia-smi says Licensed (0000:00:06.0), Unlicensed (Unrestricted) (0000:00:07.0)'));
   });
 
+  it('is not when another vGPU has no licensing section', () => {
+    expect(
+      judge(TOKEN, smi(gpu('vgpu', license('licensed', { raw: 'Licensed' })), gpu('vgpu', undefined, '0000:00:07.0'))),
+    ).toEqual(waits('nvidia-smi says Licensed (0000:00:06.0), nothing (0000:00:07.0)'));
+  });
+
   it('is licensed when those GPUs are that can be', () => {
     expect(judge(TOKEN, smi(gpu('vgpu', license('licensed')), gpu('pass-through'))).is).toBe('settled');
   });
@@ -122,6 +128,43 @@ describe('a guest for which a license is asked', () => {
     expect(judge(VWS, smi(gpu('pass-through', applications))).is).toBe('due');
     expect(judge({ license: { feature: 'vapps' } }, smi(gpu('pass-through', applications))).is).toBe('settled');
     expect(judge(VWS, smi(gpu('vgpu', applications))).is).toBe('settled');
+  });
+});
+
+describe('a guest by pass-through whose feature was changed', () => {
+  const COMPUTE: Settings = { license: { token: '/opt/a.tok', feature: 'compute' } };
+  const licensed = (product: string) => smi(gpu('pass-through', license('licensed', { product })));
+
+  it.each<[string, Settings, string]>([
+    ['from graphics to compute', COMPUTE, RTX],
+    ['from graphics to compute, in the words of R460', COMPUTE, 'Quadro Virtual Data Center Workstation'],
+    ['from compute to graphics', VWS, 'NVIDIA vGPU for Compute'],
+    ['from graphics to applications', { license: { feature: 'vapps' } }, RTX],
+    ['by its FeatureType', { license: { token: '/t' }, gridd: { FeatureType: 4 } }, RTX],
+  ])('%s after a license was active has to be rebooted', (_title, settings, product) => {
+    expect(judge(settings, licensed(product))).toEqual({
+      is: 'due',
+      changes: [
+        {
+          kind: 'reboot',
+          because: `the driver keeps ${product}, which was licensed before another feature was asked for, until the next boot`,
+        },
+      ],
+    });
+  });
+
+  it.each<[string, Settings, SmiFact]>([
+    ['has the product that it asks for', VWS, licensed(RTX)],
+    ['has a product of a name that is new', COMPUTE, licensed('NVIDIA Something New')],
+    ['has a vGPU, whose profile decides', COMPUTE, smi(gpu('vgpu', license('licensed')))],
+    ['asks for no feature', TOKEN, licensed(RTX)],
+  ])('does not where it %s', (_title, settings, answer) => {
+    expect(judge(settings, answer).is).toBe('settled');
+  });
+
+  it('waits for its first license without a reboot', () => {
+    expect(judge(COMPUTE, smi(gpu('pass-through', license('unlicensed')))).is).toBe('due');
+    expect(judge(VWS, licensed('NVIDIA Virtual Applications'))).toMatchObject({ changes: [{ kind: 'await-license' }] });
   });
 });
 

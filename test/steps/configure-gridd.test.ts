@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { Verdict } from '../../src/change.ts';
 import { configSchema, type Settings } from '../../src/config/schema.ts';
 import type { Facts } from '../../src/facts/facts.ts';
-import { editGriddConf, readGriddConf } from '../../src/formats/gridd-conf.ts';
-import { asksForLicense, configureGridd, virtualization } from '../../src/steps/configure-gridd.ts';
+import { asksForLicense, virtualization } from '../../src/facts/licensing.ts';
+import { editGriddConf, markOf, readGriddConf } from '../../src/formats/gridd-conf.ts';
+import { configureGridd } from '../../src/steps/configure-gridd.ts';
 
 const TEMPLATE = readFileSync(new URL('../fixtures/gridd/gridd.conf.template', import.meta.url), 'utf8');
 const NOW_US = 1_800_000_000_000_000;
@@ -81,14 +82,9 @@ describe('a guest with a token', () => {
   });
 
   it('has the legacy server taken out of an edited gridd.conf, and all else kept', () => {
-    const conf = editGriddConf(
-      TEMPLATE,
-      new Map([
-        ['ServerAddress', '10.0.0.1'],
-        ['BackupServerAddress', 'b'],
-        ['LingerInterval', '7'],
-      ]),
-    );
+    const conf = TEMPLATE.replace('\nServerAddress=', '\nServerAddress=10.0.0.1')
+      .replace('#BackupServerAddress=', 'BackupServerAddress=b')
+      .replace('#LingerInterval=10', 'LingerInterval=7');
     const { said } = writtenBy(TOKEN, { conf, template: TEMPLATE, smi: 'vgpu' });
     expect(said).toEqual({
       ClientConfigTokenPath: '/etc/nvidia/ClientConfigToken',
@@ -103,7 +99,7 @@ describe('a guest with a token', () => {
 
   it('has a gridd.conf of its own where the driver ships no template', () => {
     expect(writtenBy(TOKEN, { smi: 'vgpu' }).text).toBe(
-      '# Added by vgpu-guest\nClientConfigTokenPath=/etc/nvidia/ClientConfigToken\n',
+      `${markOf('ClientConfigTokenPath')}\nClientConfigTokenPath=/etc/nvidia/ClientConfigToken\n`,
     );
   });
 
@@ -249,6 +245,84 @@ describe('a guest for which no license is asked', () => {
   it('asks for one by naming a token, a server or a feature', () => {
     const asks = (settings: Settings) => asksForLicense(configSchema.parse(settings));
     expect([{}, TOKEN, SERVER, { license: { feature: 'vws' } } as const].map(asks)).toEqual([false, true, true, true]);
+  });
+});
+
+describe('what is not asked for any more', () => {
+  const SET = { ...TOKEN, gridd: { LingerInterval: 5, IgnoreSP: 'TRUE' } } as const;
+  const conf = () => writtenBy(SET, { template: TEMPLATE, smi: 'vgpu' }).text;
+
+  it('goes back to what the template has, and only that is said', () => {
+    const given = { conf: conf(), template: TEMPLATE, smi: 'vgpu' } as const;
+    const verdict = judge(TOKEN, given);
+    expect(verdict).toMatchObject({
+      changes: [{ because: 'gridd.conf has LingerInterval, IgnoreSP, for which nothing asks any more' }],
+    });
+    expect(writtenBy(TOKEN, given).text).toBe(writtenBy(TOKEN, { template: TEMPLATE, smi: 'vgpu' }).text);
+  });
+
+  it('goes back together with what is asked for instead', () => {
+    expect(
+      judge({ ...TOKEN, gridd: { EnableUI: true } }, { conf: conf(), template: TEMPLATE, smi: 'vgpu' }),
+    ).toMatchObject({
+      changes: [
+        {
+          because:
+            'gridd.conf does not say that the token is in /etc/nvidia/ClientConfigToken and EnableUI is as configured, and gridd.conf has LingerInterval, IgnoreSP, for which nothing asks any more',
+        },
+      ],
+    });
+  });
+
+  it('goes back even where nothing is asked for at all', () => {
+    const given = { conf: conf(), template: TEMPLATE, smi: 'vgpu' } as const;
+    expect(writtenBy({}, given).text).toBe(TEMPLATE);
+    expect(judge({}, { ...given, conf: TEMPLATE })).toEqual({
+      is: 'settled',
+      because: 'nothing is asked of gridd.conf',
+    });
+  });
+
+  it('stays where somebody else has set it', () => {
+    expect(judge({}, { conf: 'LingerInterval=5\n', template: TEMPLATE, smi: 'vgpu' }).is).toBe('settled');
+  });
+});
+
+describe('a key of gridd.conf', () => {
+  it('that the template of the driver does not know is written, with a warning that names its neighbor', () => {
+    const settings: Settings = { gridd: { featuretype: 2, IgnoreSP: 'TRUE', Xyzzy: 'a' } };
+    expect(judge(settings, { template: TEMPLATE, smi: 'vgpu' })).toMatchObject({
+      is: 'due',
+      warnings: [
+        'gridd.featuretype: the gridd.conf.template of this driver does not know this key, and nvidia-gridd may pass over it, did you mean FeatureType?',
+        'gridd.Xyzzy: the gridd.conf.template of this driver does not know this key, and nvidia-gridd may pass over it',
+      ],
+    });
+    const { text } = writtenBy(settings, { template: TEMPLATE, smi: 'vgpu' });
+    expect(judge(settings, { conf: text, template: TEMPLATE, smi: 'vgpu' })).toMatchObject({
+      is: 'settled',
+      warnings: [expect.any(String), expect.any(String)],
+    });
+  });
+
+  it('is warned of by nobody where there is no template to know it', () => {
+    expect(judge({ gridd: { Xyzzy: 'a' } }, { smi: 'vgpu' })).not.toHaveProperty('warnings');
+  });
+
+  it('that is to be left out has no active line', () => {
+    const settings: Settings = { gridd: { FeatureType: null, IgnoreSP: 'FALSE' } };
+    expect(writtenBy(settings, { template: TEMPLATE, smi: 'vgpu' }).said).toEqual({ IgnoreSP: 'FALSE' });
+  });
+});
+
+it.each([
+  ['bytes that are no UTF-8', 'A=\uFFFD\n'],
+  ['a zero byte', 'A=1\0\n'],
+])('a gridd.conf with %s is not changed', (_title, conf) => {
+  expect(judge(TOKEN, { conf, template: TEMPLATE, smi: 'vgpu' })).toEqual({
+    is: 'blocked',
+    because: '/etc/nvidia/gridd.conf holds bytes that are no UTF-8 text, and changing it would damage it',
+    remedy: expect.stringContaining('iconv'),
   });
 });
 

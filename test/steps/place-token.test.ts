@@ -32,6 +32,10 @@ const source = (path = '/opt/a.tok', claims: Partial<TokenClaims> = {}): TokenFa
   claims: { ...NO_CLAIMS, ...claims },
 });
 
+const FROM = 'https://files.example/a.tok';
+const KEPT = '/var/lib/vgpu-guest/tokens/0123456789abcdef/a.tok';
+const FETCH = { kind: 'fetch-token', from: FROM, path: KEPT };
+
 function judge(from: TokenFact['source'], directory: readonly TokenEntry[] = [], tokenDirectory = DIRECTORY): Verdict {
   const system = { nowUs: NOW_US } as unknown as Facts['system'];
   const config = configSchema.parse({ license: { token: '/opt/a.tok', tokenDirectory } });
@@ -133,6 +137,63 @@ describe('a token that cannot be used', () => {
         "the token /opt/a.tok is valid from 2027-01-16T08:00:00Z on, and by the guest's clock it is 2027-01-15T08:00:00Z",
       remedy: expect.stringContaining("guest's clock"),
     });
+  });
+});
+
+describe('a token that a URL names', () => {
+  const missing = { is: 'not-fetched', from: FROM, path: KEPT, because: 'it has not been downloaded yet' } as const;
+  const fetched = (claims: Partial<TokenClaims> = {}) =>
+    ({ ...source(KEPT, claims), from: FROM }) as TokenFact['source'];
+  const copy = { ...COPY, from: KEPT };
+
+  it('is downloaded, copied and alone in its directory', () => {
+    const verdict = judge(missing, [entry('a.tok', { sha256: 'other' }), entry('old.tok')]);
+    expect(deeds(verdict)).toEqual([
+      FETCH,
+      copy,
+      { kind: 'move', path: `${DIRECTORY}/old.tok`, to: '/var/lib/vgpu-guest/set-aside/old.tok' },
+    ]);
+    expect(verdict).toMatchObject({
+      changes: [{ because: `the token is at ${FROM}, and it has not been downloaded yet` }, {}, {}],
+    });
+  });
+
+  it('is not downloaded again as long as it can be used', () => {
+    expect(deeds(judge(fetched()))).toEqual([copy]);
+    expect(judge(fetched(), [entry('a.tok')]).is).toBe('settled');
+  });
+
+  it('is downloaded again when it has expired', () => {
+    const verdict = judge(fetched({ expiresUs: NOW_US - 86_400_000_000 }), [entry('a.tok')]);
+    expect(deeds(verdict)).toEqual([FETCH, copy]);
+    expect(verdict).toMatchObject({
+      changes: [{ because: expect.stringMatching(/^the token that was downloaded from .* expired on/) }, {}],
+    });
+  });
+});
+
+describe('a guest that is to get its license from a legacy server', () => {
+  const judgeServer = (...directory: readonly TokenEntry[]) => {
+    const config = configSchema.parse({ license: { server: { address: 'a' } } });
+    const facts = {
+      token: { source: { is: 'not-asked-for' }, directory, directoryChangedUs: 1 },
+      system: { nowUs: NOW_US },
+    } as unknown as Pick<Facts, 'token' | 'system'>;
+    return placeToken.judge(config, facts, new Set());
+  };
+
+  it('has no token left where nvidia-gridd looks, since that would win', () => {
+    const verdict = judgeServer(entry('a.tok'));
+    expect(deeds(verdict)).toEqual([
+      { kind: 'move', path: `${DIRECTORY}/a.tok`, to: '/var/lib/vgpu-guest/set-aside/a.tok' },
+    ]);
+    expect(verdict).toMatchObject({
+      changes: [{ because: 'a.tok lies in the token directory, and a license server is asked for instead' }],
+    });
+  });
+
+  it('is left alone where there is none', () => {
+    expect(judgeServer().is).toBe('settled');
   });
 });
 

@@ -206,3 +206,11 @@ describe('a guest for which no license is asked', () => {
     expect(deeds(judge({}, given))).toEqual(expected);
   });
 });
+
+it('a guest with a legacy license server lets its daemon know that a token has left the directory', () => {
+  const server: Settings = { license: { server: { address: '10.5.8.208' } } };
+  expect(deeds(judge(server, { directoryChangedUs: STARTED_US + 1 }))).toEqual([
+    'restart: the token directory has changed since nvidia-gridd started',
+  ]);
+  expect(deeds(judge(server))).toEqual(['settled']);
+});

@@ -1,8 +1,14 @@
 # shellcheck shell=sh
-# What the kernel shows once the module nvidia is in memory; sourced, by modprobe's stand-in and by the installer's.
+# The module nvidia in memory; sourced, by modprobe's stand-in and by the installer's. A guest in a folder and one in a container share
+# this machine's kernel, so what that would show is written down; a guest with a kernel of its own loads the module that was built.
 
-# load_nvidia ROOT VERSION KIND: KIND is proprietary or open; fails with ENODEV's number when no GPU takes the module
+# load_nvidia ROOT VERSION KIND: KIND is proprietary or open, as the word in module-type beside the sources that the module was built
+# from; fails when no GPU takes the module, with ENODEV's number or as modprobe fails
 load_nvidia() {
+  if has_own_kernel "$1"; then
+    modprobe nvidia
+    return
+  fi
   _taken=
   for _gpu in "$1"/sys/bus/pci/devices/*; do
     is_nvidia_gpu "$_gpu" || continue
@@ -31,8 +37,12 @@ load_nvidia() {
   done
 }
 
-# unload_nvidia ROOT
+# unload_nvidia ROOT: fails when the module is in use, where there is a kernel that counts
 unload_nvidia() {
+  if has_own_kernel "$1"; then
+    rmmod nvidia
+    return
+  fi
   for _gpu in "$1"/sys/bus/pci/devices/*; do
     _driver=$(readlink "$_gpu/driver") || continue
     case $_driver in */nvidia) rm "$_gpu/driver" ;; esac
@@ -40,6 +50,11 @@ unload_nvidia() {
   rm -rf "$1"/sys/module/nvidia/* "$1"/proc/driver/nvidia/*
   # a bound folder of a container stays, an own one goes
   rmdir "$1/sys/module/nvidia" "$1/proc/driver/nvidia" 2>/dev/null || :
+}
+
+# The hardware folder of a container covers what the shared kernel shows.
+has_own_kernel() {
+  [ -z "$1" ] && [ ! -d /hardware ]
 }
 
 is_nvidia_gpu() {
@@ -55,8 +70,11 @@ is_vgpu() {
 }
 
 gpu_name() {
+  _information=/proc/driver/nvidia/gpus/${2##*/}/information
   if [ -f "$1/var/lib/stubs/gpu-name" ]; then
     cat "$1/var/lib/stubs/gpu-name"
+  elif has_own_kernel "$1" && [ -e "$_information" ]; then
+    sed -n 's/^Model:[[:space:]]*//p' "$_information"
   elif is_vgpu "$2"; then
     echo 'NVIDIA A10-4Q'
   else

@@ -1,0 +1,232 @@
+import type { Config } from '../config/schema.ts';
+import type { Facts } from '../facts/facts.ts';
+import { GRIDD_CONF, GRIDD_UNIT, isRunning } from '../facts/gridd.ts';
+import { STATE_FOLDER } from '../facts/surroundings.ts';
+import { timeOf } from '../formats/time.ts';
+import { defineSubject, evidence, type Found, seen, unknown } from './check.ts';
+import {
+  confEvidence,
+  confValue,
+  gravity,
+  isLicensed,
+  logEvidence,
+  needsLicense,
+  standing,
+  unitEvidence,
+} from './situation.ts';
+
+/** A daemon that is alive has said what it does by then. */
+const SILENCE_S = 60;
+
+/** The licensing daemon's unit, and what it needs around it. */
+export const daemon = defineSubject({
+  id: 'daemon',
+  title: 'nvidia-gridd',
+  reads: ['gridd', 'griddLog', 'surroundings', 'tokenFiles', 'smi', 'gpus', 'system'],
+  saw(_config, { gridd: { unit } }) {
+    if (unit.load === 'unknown') return unknown('systemd does not answer');
+    if (unit.load !== 'loaded') return seen(`its unit is ${unit.load}`);
+    const since = unit.startedUs === undefined ? '' : ` since ${timeOf(unit.startedUs)}`;
+    return seen(`${unit.active}${since}, ${unit.enabled || 'not known whether enabled'}`);
+  },
+  checks: [
+    {
+      id: 'daemon-masked',
+      causes: [34],
+      judge: (config, facts) =>
+        facts.gridd.unit.load !== 'masked' || !needsLicense(config, facts)
+          ? undefined
+          : {
+              severity: 'error',
+              summary: `${GRIDD_UNIT} is masked, so that nothing can start it`,
+              cause: 'an administrator or the image has masked it',
+              remedy: `systemctl unmask ${GRIDD_UNIT} && systemctl enable --now ${GRIDD_UNIT}`,
+              evidence: [unitEvidence(facts.gridd)],
+            },
+    },
+    {
+      id: 'state-folder',
+      causes: [35],
+      judge(config, facts): Found | undefined {
+        const { surroundings, gridd } = facts;
+        const { stateFolder, readOnlyMount } = surroundings;
+        const isFolder = stateFolder?.kind === 'directory';
+        if (!needsLicense(config, facts) || !gridd.binary || (isFolder && !readOnlyMount)) return undefined;
+        // a daemon that runs has found it or made it
+        const runs = isRunning(gridd.unit);
+        return {
+          severity: runs ? 'warning' : 'error',
+          summary: readOnlyMount
+            ? `${STATE_FOLDER} is on a file system that cannot be written`
+            : `${STATE_FOLDER} is ${stateFolder ? 'no directory' : 'not there'}`,
+          cause: 'nvidia-gridd keeps there what it knows of its license, and may end where it cannot',
+          remedy: readOnlyMount
+            ? `let ${STATE_FOLDER} be written: mount -o remount,rw, or a writable file system of its own there; then systemctl restart nvidia-gridd`
+            : `install -d -m 0755 -o root -g root ${STATE_FOLDER}, then systemctl restart nvidia-gridd`,
+          evidence: [
+            readOnlyMount
+              ? evidence('/proc/self/mounts', readOnlyMount)
+              : evidence(STATE_FOLDER, stateFolder ? 'no directory' : 'not there'),
+            unitEvidence(gridd),
+          ],
+        };
+      },
+    },
+    {
+      id: 'daemon-dead',
+      causes: [],
+      judge(config, facts): Found | undefined {
+        const { gridd, griddLog } = facts;
+        const { unit } = gridd;
+        if (unit.load !== 'loaded' || isRunning(unit) || !gridd.binary || !needsLicense(config, facts))
+          return undefined;
+        // a reason that it gave itself stands in a finding of its own
+        if (standing(griddLog, 'bad-token', 'no-licensable-gpu', 'no-module', 'feature-type').length > 0)
+          return undefined;
+        const died = unit.active === 'failed' || (unit.exitCode ?? 0) !== 0;
+        return {
+          severity: gravity(facts.smi),
+          summary: died
+            ? `nvidia-gridd has ended with exit code ${unit.exitCode} (${unit.result})`
+            : 'nvidia-gridd does not run',
+          cause: died
+            ? 'its log may tell why; its unit does not start it again'
+            : 'nobody has started it, or it was stopped',
+          remedy: died
+            ? 'journalctl -b -u nvidia-gridd, mend what it says, then systemctl reset-failed nvidia-gridd && systemctl restart nvidia-gridd'
+            : 'vgpu-guest apply starts it; by hand: systemctl enable --now nvidia-gridd',
+          evidence: [
+            unitEvidence(gridd),
+            ...(griddLog.is === 'read' ? logEvidence(griddLog, griddLog.said.slice(-3)) : []),
+          ],
+        };
+      },
+    },
+    {
+      id: 'daemon-not-enabled',
+      causes: [34],
+      judge: (config, facts) =>
+        facts.gridd.unit.enabled !== 'disabled' || !needsLicense(config, facts)
+          ? undefined
+          : {
+              severity: 'warning',
+              summary: 'nvidia-gridd does not start at boot',
+              cause: 'its unit is disabled',
+              remedy: `systemctl enable ${GRIDD_UNIT}; vgpu-guest apply does so too`,
+              evidence: [unitEvidence(facts.gridd)],
+            },
+    },
+    {
+      id: 'daemon-outdated',
+      causes: [],
+      judge(config, { gridd, system }): Found | undefined {
+        const { startedUs } = gridd.unit;
+        const newer = [
+          { at: GRIDD_CONF, changedUs: gridd.conf?.changedUs },
+          { at: '/usr/bin/nvidia-gridd', changedUs: gridd.binaryChangedUs },
+        ].filter(({ changedUs = 0 }) => startedUs !== undefined && changedUs > startedUs && changedUs <= system.nowUs);
+        const [first] = newer;
+        if (!first || startedUs === undefined) return undefined;
+        return {
+          severity: 'warning',
+          summary: `nvidia-gridd runs since before ${first.at} was changed last`,
+          cause: 'it reads its files when it starts',
+          remedy: restartRemedy(config),
+          evidence: [
+            ...newer.map(({ at, changedUs = 0 }) => evidence(at, `changed ${timeOf(changedUs)}`)),
+            evidence(`systemctl show ${GRIDD_UNIT}`, `InactiveExitTimestamp=${timeOf(startedUs)}`),
+          ],
+        };
+      },
+    },
+    {
+      id: 'daemon-silent',
+      causes: [32],
+      judge(config, facts): Found | undefined {
+        const { gridd, griddLog, system, smi } = facts;
+        const { startedUs } = gridd.unit;
+        if (griddLog.is === 'unknown' || startedUs === undefined || isLicensed(smi) || !needsLicense(config, facts))
+          return undefined;
+        const words = griddLog.said.filter(({ kind }) => kind !== 'started');
+        if (words.length > 0 || system.nowUs - startedUs < SILENCE_S * 1e6) return undefined;
+        return {
+          severity: 'warning',
+          summary: 'nvidia-gridd runs and has said nothing since it started',
+          cause: 'its lines may not reach the log, or it is still looking for a cloud that brings the license',
+          remedy:
+            'see whether the system\'s log works (logger -t nvidia-gridd test, then journalctl -t nvidia-gridd); outside a cloud set IgnoreSP: "TRUE" under gridd: in /etc/vgpu-guest/config.yaml and run vgpu-guest apply',
+          evidence: [
+            unitEvidence(gridd),
+            evidence(griddLog.from, 'no line after Started'),
+            evidence(`systemctl show ${GRIDD_UNIT}`, `InactiveExitTimestamp=${timeOf(startedUs)}`),
+          ],
+        };
+      },
+    },
+    {
+      id: 'dbus-policy-missing',
+      causes: [],
+      judge: (config, facts) =>
+        facts.surroundings.dbusPolicy !== undefined || !facts.gridd.binary || !needsLicense(config, facts)
+          ? undefined
+          : {
+              severity: 'info',
+              summary: 'the D-Bus policy of nvidia-gridd is not there',
+              cause:
+                'the driver may have been installed without it; then nvidia-settings cannot ask the daemon about its license',
+              remedy:
+                'install the driver again as the -grid.run does it (driver.package, vgpu-guest apply) if somebody needs that page',
+              evidence: [evidence('/etc/dbus-1/system.d/nvidia-grid.conf', 'not there')],
+            },
+    },
+    {
+      id: 'azure-license',
+      causes: [33],
+      judge(config, facts): Found | undefined {
+        const { azure } = facts.surroundings;
+        if (!azure || bringsItsOwn(config, facts) || isLicensed(facts.smi) || !needsLicense(config, facts))
+          return undefined;
+        const deadDaemon = !azure.keyValueDaemon.some(({ active }) => active === 'active');
+        const keys = confEvidence(facts.gridd, 'IgnoreSP', 'FeatureType');
+        const refuses =
+          confValue(facts.gridd, 'IgnoreSP')?.toUpperCase() !== 'FALSE' ||
+          confValue(facts.gridd, 'FeatureType') === '0';
+        if (!deadDaemon && !refuses) return undefined;
+        return {
+          severity: 'error',
+          summary: 'this is a guest of Azure, and what it needs for the license of Azure is not in place',
+          cause: [
+            ...(deadDaemon
+              ? ['the key-value daemon, by which Azure tells its guests about the license, may not run']
+              : []),
+            ...(refuses
+              ? [
+                  'gridd.conf may keep nvidia-gridd from asking Azure: IgnoreSP=FALSE and no FeatureType=0 are what Azure documents',
+                ]
+              : []),
+          ].join('; '),
+          remedy: `${deadDaemon ? `systemctl enable --now ${azure.keyValueDaemon[0]?.unit ?? 'the key-value daemon of this distribution (hv-kvp-daemon, hypervkvpd or hv_kvp_daemon, from its Hyper-V package)'}; ` : ''}set IgnoreSP: "FALSE" under gridd: in /etc/vgpu-guest/config.yaml, take FeatureType=0 out of gridd.conf, and run vgpu-guest apply; with a token of your own none of it is needed`,
+          evidence: [
+            evidence(azure.evidence.at, azure.evidence.shows),
+            ...azure.keyValueDaemon.map(({ unit, active }) =>
+              evidence(`systemctl show ${unit}`, `ActiveState=${active}`),
+            ),
+            ...keys,
+          ],
+        };
+      },
+    },
+  ],
+});
+
+function restartRemedy(config: Config): string {
+  return config.license.token || config.license.server
+    ? 'vgpu-guest apply restarts it'
+    : 'systemctl restart nvidia-gridd';
+}
+
+/** A token or a server of one's own, so that no cloud is asked. */
+function bringsItsOwn({ license }: Config, { tokenFiles, gridd }: Pick<Facts, 'tokenFiles' | 'gridd'>): boolean {
+  const named = license.token !== undefined || license.server !== undefined;
+  return named || tokenFiles.files.length > 0 || confValue(gridd, 'ServerAddress') !== undefined;
+}

@@ -1,0 +1,102 @@
+import type { Config } from '../config/schema.ts';
+import type { Facts } from '../facts/facts.ts';
+import { GRIDD_CONF } from '../facts/gridd.ts';
+import type { GriddSaid } from '../facts/gridd-log.ts';
+import { asksForLicense, virtualization } from '../facts/licensing.ts';
+import { readGriddConf } from '../formats/gridd-conf.ts';
+import type { GriddSign } from '../formats/license-log.ts';
+import { timeOf } from '../formats/time.ts';
+import { type Evidence, evidence, type Found } from './check.ts';
+
+/** Whether this guest is to be licensed at all: by its configuration, by its vGPU, or by what somebody has put in place by hand. */
+export function needsLicense(config: Config, facts: Pick<Facts, 'smi' | 'gpus' | 'gridd' | 'tokenFiles'>): boolean {
+  if (asksForLicense(config) || virtualization(facts).mode === 'vgpu') return true;
+  return facts.tokenFiles.files.length > 0 || confValue(facts.gridd, 'ServerAddress') !== undefined;
+}
+
+/** Every GPU with a licensing section has a license, by the words of nvidia-smi. */
+export function isLicensed(smi: Facts['smi']): boolean {
+  const states = smi.answers ? smi.gpus.flatMap(({ license }) => (license ? [license.state] : [])) : [];
+  return states.includes('licensed') && states.every(state => state === 'licensed' || state === 'not-required');
+}
+
+/** What stands in the way of a license is a warning as long as the guest still has one. */
+export function gravity(smi: Facts['smi']): Found['severity'] {
+  return isLicensed(smi) ? 'warning' : 'error';
+}
+
+/** 570 of 570.211.01; undefined: no driver is known. */
+export function branchOf({ driver, smi }: Pick<Facts, 'driver' | 'smi'>): number | undefined {
+  const version = driver.loaded ?? (smi.answers ? smi.driverVersion : undefined) ?? driver.onDisk;
+  const branch = Number.parseInt(version ?? '', 10);
+  return Number.isNaN(branch) ? undefined : branch;
+}
+
+export function versionEvidence({ driver, smi }: Pick<Facts, 'driver' | 'smi'>): readonly Evidence[] {
+  const { installed, onDisk, loaded } = driver;
+  return [
+    ...(installed ? [evidence('/var/lib/nvidia/log', installed)] : []),
+    ...(onDisk ? [evidence('modinfo -F version nvidia', onDisk)] : []),
+    ...(loaded ? [evidence('/sys/module/nvidia/version', loaded)] : []),
+    smi.answers ? evidence('nvidia-smi -q -x', smi.driverVersion) : evidence('nvidia-smi -q -x', smi.problem),
+  ];
+}
+
+/** A key of gridd.conf as the daemon reads it, without quotes. */
+export function confValue({ conf }: Facts['gridd'], key: string): string | undefined {
+  return readGriddConf(conf?.text ?? '')
+    .get(key)
+    ?.replace(/^"(.*)"$/, '$1');
+}
+
+/** The line that counts, as it stands; only of keys that hold no secret. */
+export function confEvidence({ conf }: Facts['gridd'], ...keys: readonly string[]): readonly Evidence[] {
+  const lines = (conf?.text ?? '').split('\n');
+  return keys.flatMap(key => {
+    const line = lines.findLast(text => new RegExp(`^\\s*${key}\\s*=`).test(text));
+    return line === undefined ? [] : [evidence(GRIDD_CONF, line)];
+  });
+}
+
+/** The daemon's failures that no later success has taken back. */
+export function standing(log: Facts['griddLog'], ...signs: readonly GriddSign[]): readonly GriddSaid[] {
+  if (log.is === 'unknown') return [];
+  const success = log.said.findLastIndex(({ kind }) => kind === 'success');
+  const failures = log.said.slice(success + 1).filter(({ kind }) => kind === 'failure');
+  return signs.length === 0 ? failures : failures.filter(({ sign }) => sign !== undefined && signs.includes(sign));
+}
+
+/** The newest of such lines; the same words count once. */
+export function logEvidence(log: Facts['griddLog'], lines: readonly GriddSaid[]): readonly Evidence[] {
+  if (log.is === 'unknown') return [];
+  const newest = [...new Map(lines.map(line => [line.message, line])).values()].slice(-MOST_LINES);
+  return newest.map(line => evidence(log.from, `${beginning(line)}${line.message}`));
+}
+
+export function licenseEvidence(smi: Facts['smi']): readonly Evidence[] {
+  if (!smi.answers) return [evidence('nvidia-smi -q -x', smi.problem)];
+  return smi.gpus.map(({ address, name, license }) =>
+    evidence(
+      'nvidia-smi -q -x',
+      `${address} ${name}: ${license ? `${license.product ?? 'no product'}, ${license.raw}` : 'no licensing section'}`,
+    ),
+  );
+}
+
+export function unitEvidence({ unit }: Facts['gridd']): Evidence {
+  const { load, active, enabled, result, exitCode } = unit;
+  const shown = [
+    `LoadState=${load}`,
+    `ActiveState=${active}`,
+    `UnitFileState=${enabled}`,
+    `Result=${result}`,
+    ...(exitCode === undefined ? [] : [`ExecMainStatus=${exitCode}`]),
+  ];
+  return evidence('systemctl show nvidia-gridd.service', shown.join(' '));
+}
+
+const MOST_LINES = 5;
+
+function beginning({ atUs }: GriddSaid): string {
+  return atUs === undefined ? '' : `${timeOf(atUs)} `;
+}

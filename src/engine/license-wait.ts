@@ -1,0 +1,65 @@
+import type { Config } from '../config/schema.ts';
+import { AgentError } from '../errors.ts';
+import { collect, lookAt } from '../facts/facts.ts';
+import type { Guest } from '../guest/guest.ts';
+import { licenseOf, awaitLicense as step } from '../steps/await-license.ts';
+import type { Step } from '../steps/step.ts';
+import type { Report, StepOutcome, Watcher } from './apply.ts';
+import { awaitLicense } from './await-license.ts';
+
+export interface Wait {
+  readonly guest: Guest;
+  readonly config: Config;
+  readonly watcher: Watcher;
+  readonly stop: AbortSignal;
+}
+
+interface Ending {
+  readonly outcome: Exclude<StepOutcome, 'changed' | 'not-reached'>;
+  readonly because: string;
+  readonly remedy?: string | undefined;
+}
+
+/** The step await-license alone: nothing is changed, so that it may run beside any other run. */
+export async function waitForLicense({ guest, config, watcher, stop }: Wait): Promise<Report> {
+  const startedMs = performance.now();
+  watcher.stepBegins(step as Step, 0, 1);
+  const { outcome, because, remedy } = await wait();
+  const report = {
+    id: step.id,
+    outcome,
+    because,
+    ...(remedy === undefined ? {} : { remedy }),
+    durationMs: Math.round(performance.now() - startedMs),
+  };
+  watcher.stepEnds(report, 0, 1);
+  const { smi } = await collect(lookAt(guest, config), ['smi']);
+  return { outcome, changed: false, steps: [report], license: licenseOf(config, smi) };
+
+  async function wait(): Promise<Ending> {
+    const verdict = await judge();
+    if (verdict.outcome !== undefined) return verdict;
+    watcher.deedBegins(verdict.change);
+    const { timeoutMs } = config.license;
+    const { licensed, explanation, remedy } = await awaitLicense(guest, config, {
+      timeoutMs,
+      tell: watcher,
+      signal: stop,
+    });
+    if (!licensed) return { outcome: 'unlicensed', because: explanation, remedy };
+    const second = await judge();
+    if (second.outcome !== undefined) return second;
+    throw new AgentError(`nvidia-smi said that the guest is licensed, and now ${second.change.because}`);
+  }
+
+  async function judge() {
+    const verdict = step.judge(config, await collect(lookAt(guest, config), step.reads), new Set());
+    if (verdict.is !== 'due') {
+      const { is: outcome, because } = verdict;
+      return { outcome, because, remedy: verdict.is === 'blocked' ? verdict.remedy : undefined } satisfies Ending;
+    }
+    const [change] = verdict.changes;
+    if (change.kind !== 'reboot') return { outcome: undefined, change };
+    return { outcome: 'reboot-needed', because: change.because, remedy: 'reboot the guest' } satisfies Ending;
+  }
+}

@@ -1,0 +1,66 @@
+import type { FileStat, GuestView } from '../guest/guest.ts';
+import type { Look } from './facts.ts';
+
+/** What nvidia-gridd needs of the system around it. */
+export interface SurroundingsFact {
+  /** /var/lib/nvidia, where the daemon keeps what it knows; undefined: it is not there. */
+  readonly stateFolder: FileStat | undefined;
+  /** The line of /proc/self/mounts by which that folder cannot be written; undefined: it can. */
+  readonly readOnlyMount: string | undefined;
+  /** The policy by which others may ask the daemon over D-Bus; undefined: it is nowhere. */
+  readonly dbusPolicy: string | undefined;
+  /** Set on a guest of Azure, by the mark that its hypervisor gives the chassis. */
+  readonly azure: AzureFact | undefined;
+}
+
+interface AzureFact {
+  readonly evidence: { readonly at: string; readonly shows: string };
+  /** Units of the key-value daemon that systemd knows here, with their state; empty: none is installed. */
+  readonly keyValueDaemon: readonly { readonly unit: string; readonly active: string }[];
+}
+
+export const STATE_FOLDER = '/var/lib/nvidia';
+const POLICY = 'dbus-1/system.d/nvidia-grid.conf';
+const POLICIES = [`/etc/${POLICY}`, `/usr/share/${POLICY}`];
+const CHASSIS = '/sys/class/dmi/id/chassis_asset_tag';
+/** As cloud-init knows Azure (DataSourceAzure.py). */
+const AZURE_CHASSIS = '7783-7084-3265-9085-8269-3286-77';
+/** Debian and Ubuntu; Red Hat; SUSE. */
+const KEY_VALUE_DAEMONS = ['hv-kvp-daemon.service', 'hypervkvpd.service', 'hv_kvp_daemon.service'];
+
+export async function collectSurroundings({ guest }: Look): Promise<SurroundingsFact> {
+  const [stateFolder, mounts, policies, chassis] = await Promise.all([
+    guest.stat(STATE_FOLDER),
+    guest.readText('/proc/self/mounts'),
+    Promise.all(POLICIES.map(async path => ((await guest.stat(path)) ? path : undefined))),
+    guest.readText(CHASSIS),
+  ]);
+  return {
+    stateFolder,
+    readOnlyMount: readOnlyMountOf(STATE_FOLDER, mounts ?? ''),
+    dbusPolicy: policies.find(path => path !== undefined),
+    azure: chassis?.trim() === AZURE_CHASSIS ? await lookAtAzure(guest) : undefined,
+  };
+}
+
+/** The mount that holds a path is the last one of the longest mount point above it. */
+function readOnlyMountOf(path: string, mounts: string): string | undefined {
+  const above = mounts
+    .split('\n')
+    .map(line => ({ line, point: line.split(' ')[1] ?? '', options: line.split(' ')[3]?.split(',') ?? [] }))
+    .filter(({ point }) => point === '/' || path === point || (point !== '' && path.startsWith(`${point}/`)));
+  const longest = Math.max(...above.map(({ point }) => point.length));
+  const holder = above.findLast(({ point }) => point.length === longest);
+  return holder?.options.includes('ro') ? holder.line : undefined;
+}
+
+async function lookAtAzure(guest: GuestView): Promise<AzureFact> {
+  const states = await Promise.all(
+    KEY_VALUE_DAEMONS.map(async unit => {
+      const { stdout } = await guest.query(['systemctl', 'show', unit, '-p', 'LoadState', '-p', 'ActiveState']);
+      const active = /^ActiveState=(.*)$/m.exec(stdout)?.[1] ?? 'unknown';
+      return /^LoadState=loaded$/m.test(stdout) ? [{ unit, active }] : [];
+    }),
+  );
+  return { evidence: { at: CHASSIS, shows: AZURE_CHASSIS }, keyValueDaemon: states.flat() };
+}

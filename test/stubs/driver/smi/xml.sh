@@ -1,0 +1,100 @@
+# shellcheck shell=sh disable=SC2154
+# Part of nvidia-smi: the answer to -q -x, with the elements in the order of NVIDIA's DTD.
+
+print_xml() {
+  _dtd=12
+  [ "$branch" -ge 510 ] || _dtd=11
+  [ "$branch" -lt 580 ] || _dtd=13
+  cat <<XML
+<?xml version="1.0" ?>
+<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v$_dtd.dtd">
+<nvidia_smi_log>
+	<timestamp>$(date '+%a %b %e %T %Y')</timestamp>
+	<driver_version>$version</driver_version>
+	<cuda_version>$(cuda_version)</cuda_version>
+	<attached_gpus>$count</attached_gpus>
+XML
+  index=0
+  for device in $gpus; do
+    look_at "$device"
+    gpu_as_xml
+    index=$((index + 1))
+  done
+  echo '</nvidia_smi_log>'
+}
+
+gpu_as_xml() {
+  cat <<XML
+	<gpu id="$address">
+		<product_name>$name</product_name>
+		<product_brand>$brand</product_brand>
+		<product_architecture>$architecture</product_architecture>
+		<display_mode>Enabled</display_mode>
+		<display_active>Disabled</display_active>
+		<persistence_mode>Disabled</persistence_mode>
+		<mig_mode>
+			<current_mig>N/A</current_mig>
+			<pending_mig>N/A</pending_mig>
+		</mig_mode>
+		<mig_devices>
+			None
+		</mig_devices>
+		<accounting_mode>Disabled</accounting_mode>
+		<accounting_mode_buffer_size>4000</accounting_mode_buffer_size>
+		<driver_model>
+			<current_dm>N/A</current_dm>
+			<pending_dm>N/A</pending_dm>
+		</driver_model>
+		<serial>N/A</serial>
+		<uuid>$uuid</uuid>
+		<minor_number>$index</minor_number>
+		<vbios_version>00.00.00.00.00</vbios_version>
+		<multigpu_board>No</multigpu_board>
+		<board_part_number>N/A</board_part_number>
+XML
+  [ "$branch" -ge 550 ] || echo '		<gsp_firmware_version>N/A</gsp_firmware_version>'
+  cat <<XML
+		<gpu_virtualization_mode>
+			<virtualization_mode>$mode</virtualization_mode>
+			<host_vgpu_mode>$host_mode</host_vgpu_mode>
+XML
+  [ "$branch" -lt 550 ] || echo '			<vgpu_heterogeneous_mode>N/A</vgpu_heterogeneous_mode>'
+  echo '		</gpu_virtualization_mode>'
+  if [ -n "$product" ]; then
+    _section=vgpu_software_licensed_product
+    [ "$branch" -ge 450 ] || _section=grid_licensed_product
+    cat <<XML
+		<$_section>
+			<licensed_product_name>$product</licensed_product_name>
+			<license_status>$license</license_status>
+		</$_section>
+XML
+  fi
+  [ "$branch" -lt 550 ] || echo '		<gsp_firmware_version>N/A</gsp_firmware_version>'
+  cat <<XML
+		<ibmnpu>
+			<relaxed_ordering_mode>N/A</relaxed_ordering_mode>
+		</ibmnpu>
+		<pci>
+			<pci_bus>$(echo "$address" | cut -c 10-11)</pci_bus>
+			<pci_device>$(echo "$address" | cut -c 13-14)</pci_device>
+			<pci_domain>$(echo "$address" | cut -c 5-8)</pci_domain>
+			<pci_device_id>$(echo "${device_id#0x}" | tr '[:lower:]' '[:upper:]')10DE</pci_device_id>
+			<pci_bus_id>$address</pci_bus_id>
+			<pci_sub_system_id>$(echo "${subsystem#0x}" | tr '[:lower:]' '[:upper:]')10DE</pci_sub_system_id>
+		</pci>
+		<fan_speed>N/A</fan_speed>
+		<performance_state>P8</performance_state>
+		<fb_memory_usage>
+			<total>$memory MiB</total>
+			<reserved>0 MiB</reserved>
+			<used>0 MiB</used>
+			<free>$memory MiB</free>
+		</fb_memory_usage>
+		<compute_mode>Default</compute_mode>
+		<processes>
+		</processes>
+	</gpu>
+
+XML
+}
