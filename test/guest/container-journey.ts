@@ -13,16 +13,31 @@ import { buildStandInRun } from '../helpers/stand-in-run.ts';
 import { makeToken } from '../helpers/token.ts';
 import { type Check, indent, runInOrder, type Tally } from './checks.ts';
 import { type Container, createContainer } from './container.ts';
-import { HARDWARE, kernelOf, plugIn, powerOn } from './hardware.ts';
+import { GRANTING_SERVICE, HARDWARE, kernelOf, plugIn, powerOn } from './hardware.ts';
 import { DEBIAN_ARCHITECTURE, openImage, requireMachine } from './image.ts';
 import { differences, takeManifest } from './manifest.ts';
-import { NotRun } from './not-run.ts';
+import { chooseByName, playInLanes, runAsProgram } from './tier.ts';
+
+/** What the journey looks at, where distributions differ. */
+export interface JourneyTraits {
+  readonly initrdImage: (kernel: string) => string;
+  readonly readInitrd: (guest: Container, image: string, path: string) => Promise<string>;
+  readonly blacklist: string;
+  readonly packageManager: {
+    readonly name: string;
+    /** A program that keeps it out as a running one does: prints something once it does, and ends with its standard input. */
+    readonly holdLock: string;
+    /** Succeeds once the package manager of a first run is being kept waiting. */
+    readonly showsWaiting: readonly [string, ...string[]];
+    /** Proves that everything a driver for this kernel is built with is installed, as the package database sees it. */
+    readonly hasInstalled: (guest: Container, kernel: string) => Promise<void>;
+  };
+}
 
 /** The two programs that build a Debian's initrd, each in a guest of its own; the second has a syslog daemon as well. */
-interface Variant {
+interface Variant extends Pick<JourneyTraits, 'readInitrd'> {
   readonly name: string;
   readonly packages: readonly string[];
-  readonly readInitrd: (guest: Container, image: string, path: string) => Promise<string>;
 }
 
 const VARIANTS: readonly Variant[] = [
@@ -47,13 +62,16 @@ const BASE = ['systemd', 'systemd-sysv', 'udev', 'kmod', 'dbus', 'zstd', `linux-
 const MINUTE_MS = 60_000;
 const PROJECT = resolve(import.meta.dirname, '../..');
 const TOKEN = '/opt/client_configuration_token_11-20-2026-10-00-00.tok';
-const BLACKLIST = '/etc/modprobe.d/blacklist-nouveau.conf';
 const MARKER = '/var/lib/vgpu-guest/resume.json';
 const RESUME_UNIT = 'vgpu-guest-resume.service';
 const PROGRAM_LOG = '/var/log/vgpu-guest.log';
 /** What a run with nothing to do leaves as it is. */
 const UNTOUCHED = ['/etc', '/boot', '/usr/lib/modules', '/var/lib/nvidia', '/var/lib/dkms'];
-const EVIDENCE = [PROGRAM_LOG, '/var/log/nvidia-installer.log', '/var/lib/dkms/nvidia/570.211.01/build/make.log'];
+export const EVIDENCE = [
+  PROGRAM_LOG,
+  '/var/log/nvidia-installer.log',
+  '/var/lib/dkms/nvidia/570.211.01/build/make.log',
+];
 /** Keeps apt and dpkg out as a running package manager does, by a POSIX lock, which flock(1) cannot take. */
 const HOLD_PACKAGE_LOCK = `#!/usr/bin/perl
 use Fcntl;
@@ -65,7 +83,26 @@ print "locked\n";
 <STDIN>;
 `;
 
-function journey(guest: Container, { readInitrd }: Variant, kernel: string, version: string): readonly Check[] {
+const DEBIAN: Omit<JourneyTraits, 'readInitrd'> = {
+  initrdImage: kernel => `/boot/initrd.img-${kernel}`,
+  blacklist: '/etc/modprobe.d/blacklist-nouveau.conf',
+  packageManager: {
+    name: 'apt',
+    holdLock: HOLD_PACKAGE_LOCK,
+    showsWaiting: ['grep', 'cache lock', PROGRAM_LOG],
+    async hasInstalled(guest, kernel) {
+      const packages = [`linux-headers-${kernel}`, 'dkms', 'gcc', 'make', 'libc6-dev', 'libglvnd-dev', 'pkg-config'];
+      const table = await guest.succeed(['dpkg-query', '--list', ...packages]);
+      const installed = [...table.matchAll(/^ii {2}([^ :]+)/gm)].map(([, name]) => name);
+      assert.deepEqual(installed.sort(), packages.sort());
+      await guest.succeed(['dpkg', '--audit']);
+    },
+  },
+};
+
+/** From a bare guest to a licensed one, over a reboot, and what must hold afterwards; the guest is made and furnished, not booted. */
+export function journey(guest: Container, traits: JourneyTraits, kernel: string, version: string): readonly Check[] {
+  const { blacklist, initrdImage, packageManager, readInitrd } = traits;
   const manifest = () => takeManifest(guest.root, [...UNTOUCHED, `/usr/src/nvidia-${version}`]);
 
   return [
@@ -93,13 +130,13 @@ function journey(guest: Container, { readInitrd }: Variant, kernel: string, vers
       },
     ],
     [
-      'while apt is locked, apply waits, and a second apply is told to come again; the first one then ends in a reboot',
+      `while ${packageManager.name} is locked, apply waits, and a second apply is told to come again; the first one then ends in a reboot`,
       async () => {
-        await guest.write('/root/hold-package-lock', HOLD_PACKAGE_LOCK, 0o755);
+        await guest.write('/root/hold-package-lock', packageManager.holdLock, 0o755);
         const lock = await guest.hold(['/root/hold-package-lock']);
         const first = guest.fail(['vgpu-guest', 'apply'], 3, { deadlineMs: 4 * MINUTE_MS });
         try {
-          await Promise.race([guest.waitUntilSucceeds(['grep', 'cache lock', PROGRAM_LOG]), first]);
+          await Promise.race([guest.waitUntilSucceeds(packageManager.showsWaiting), first]);
           const second = await guest.fail(['vgpu-guest', 'apply'], 75);
           assert.match(second.stderr, /another/);
         } finally {
@@ -109,21 +146,15 @@ function journey(guest: Container, { readInitrd }: Variant, kernel: string, vers
       },
     ],
     [
-      'apt has installed the headers of this very kernel, a compiler and dkms',
-      async () => {
-        const packages = [`linux-headers-${kernel}`, 'dkms', 'gcc', 'make', 'libc6-dev', 'libglvnd-dev', 'pkg-config'];
-        const table = await guest.succeed(['dpkg-query', '--list', ...packages]);
-        const installed = [...table.matchAll(/^ii {2}([^ :]+)/gm)].map(([, name]) => name);
-        assert.deepEqual(installed.sort(), packages.sort());
-        await guest.succeed(['dpkg', '--audit']);
-      },
+      `${packageManager.name} has installed the headers of this very kernel, a compiler and dkms`,
+      () => packageManager.hasInstalled(guest, kernel),
     ],
     [
       'the new initrd holds the blacklist',
       async () => {
-        const onDisk = await guest.succeed(['cat', BLACKLIST]);
+        const onDisk = await guest.succeed(['cat', blacklist]);
         assert.match(onDisk, /^blacklist nouveau$/m);
-        assert.equal(await readInitrd(guest, `/boot/initrd.img-${kernel}`, BLACKLIST), onDisk);
+        assert.equal(await readInitrd(guest, initrdImage(kernel), blacklist), onDisk);
       },
     ],
     [
@@ -218,14 +249,16 @@ function journey(guest: Container, { readInitrd }: Variant, kernel: string, vers
         await guest.write('/var/lib/stubs/license-service', `answer=refuse\nreason=${REFUSAL}\n`, 0o644);
         await guest.reboot();
         await guest.waitForUnit('multi-user.target', MINUTE_MS);
-        const { stderr } = await guest.fail(['vgpu-guest', 'apply', '--license-timeout', '5s'], 5);
+        const { stderr } = await guest.fail(['vgpu-guest', 'apply', '--license-timeout', '5s'], 5, {
+          deadlineMs: 2 * MINUTE_MS,
+        });
         assert.ok(stderr.includes(REFUSAL), stderr);
       },
     ],
     [
       'and once the service grants it, apply ends licensed',
       async () => {
-        await guest.write('/var/lib/stubs/license-service', 'answer=grant\n', 0o644);
+        await guest.write(...GRANTING_SERVICE, 0o644);
         await guest.succeed(['systemctl', 'restart', 'nvidia-gridd.service']);
         const report = JSON.parse(await guest.succeed(['vgpu-guest', 'apply', '--json']));
         assert.equal(report.license.state, 'licensed');
@@ -242,9 +275,10 @@ interface PlannedStep {
 }
 
 /** The built program with its own Node, the package, the token and the configuration, as an operator would lay them out. */
-async function furnish(guest: Container): Promise<string> {
+export async function furnish(guest: Container): Promise<string> {
   const { name, version, bytes } = buildStandInRun();
   await plugIn(guest.root);
+  await guest.write(...GRANTING_SERVICE, 0o644);
   await guest.copyIn(join(PROJECT, 'dist/vgpu-guest.mjs'), '/usr/lib/vgpu-guest/vgpu-guest.mjs', 0o644);
   await guest.write(
     '/usr/bin/vgpu-guest',
@@ -270,7 +304,7 @@ async function runVariant(variant: Variant, signal: AbortSignal): Promise<Tally>
   const version = await furnish(guest);
   const kernel = await kernelOf(guest.root);
   // awaited here: the guest goes when this function ends
-  return await runInOrder(variant.name, journey(guest, variant, kernel, version), async () => {
+  return await runInOrder(variant.name, journey(guest, { ...DEBIAN, ...variant }, kernel, version), async () => {
     const folder = join(PROJECT, '.cache/container-journey', variant.name);
     await guest.keepEvidence(folder, EVIDENCE);
     console.log(indent(`console, journal and logs of the guest: ${folder}`));
@@ -278,27 +312,9 @@ async function runVariant(variant: Variant, signal: AbortSignal): Promise<Tally>
 }
 
 async function main(names: readonly string[], signal: AbortSignal): Promise<Tally> {
-  const chosen = VARIANTS.filter(({ name }) => names.length === 0 || names.includes(name));
-  if (chosen.length === 0) throw new NotRun(`there is no such guest: ${VARIANTS.map(({ name }) => name).join(', ')}`);
-  let tally: Tally = { passed: 0, failed: 0 };
+  const chosen = chooseByName(VARIANTS, names);
   await requireMachine(['mmdebstrap', 'systemd-nspawn', 'nsenter', 'setpriv']);
-  for (const variant of chosen) {
-    const { passed, failed } = await runVariant(variant, signal);
-    tally = { passed: tally.passed + passed, failed: tally.failed + failed };
-  }
-  return tally;
+  return playInLanes(chosen.map(variant => () => runVariant(variant, signal)));
 }
 
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
-}
-try {
-  const { passed, failed } = await main(process.argv.slice(2), stop.signal);
-  process.exitCode = passed > 0 && failed === 0 ? 0 : 1;
-  console.log(`${passed} passed, ${failed} failed`);
-} catch (error) {
-  process.exitCode = 1;
-  console.log(error instanceof NotRun ? `not run: ${error.message}` : error);
-  console.log('0 passed, 1 failed');
-}
+if (import.meta.main) await runAsProgram(main);

@@ -7,44 +7,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Argv } from '../../src/change.ts';
 import type { Outcome } from '../../src/guest/guest.ts';
+import { makeGroup, removeGroup } from './control-group.ts';
 import { CACHE } from './image.ts';
+import { createVerbs, type RealGuest, tail, tellOf, within } from './real-guest.ts';
 
-/** A guest in a container with its own systemd, and the verbs of a test; each has a deadline and leaves a line in the log. */
-export interface Container {
+/** A guest in a container with its own systemd. */
+export interface Container extends RealGuest {
   /** The guest's tree as this machine sees it. */
   readonly root: string;
   /** The folder that the guest sees as `seenAs`; it outlives reboots. */
   readonly shared: string;
-  /** Boots it and returns when systemd has reached basic.target. */
-  boot(deadlineMs?: number): Promise<void>;
-  /** Runs a program inside and says how it ended. */
-  execute(argv: Argv, options?: ExecuteOptions): Promise<Outcome>;
-  /** The same, which must end with code 0; its standard output. */
-  succeed(argv: Argv, options?: ExecuteOptions): Promise<string>;
-  /** The same, which must end with this code. */
-  fail(argv: Argv, code: number, options?: ExecuteOptions): Promise<Outcome>;
-  /** Waits until everything that belongs to the boot has started; fails when a unit has failed. */
-  waitForBoot(deadlineMs?: number): Promise<void>;
-  /** Waits until a unit is active; fails at once when the unit has failed. */
-  waitForUnit(unit: string, deadlineMs?: number): Promise<void>;
-  /** Its standard output, once the program has ended with code 0. */
-  waitUntilSucceeds(argv: Argv, deadlineMs?: number): Promise<string>;
   /** A program that goes on until it is released, which closes its standard input; returns once it has printed something. */
   hold(argv: Argv, deadlineMs?: number): Promise<{ release(): Promise<void> }>;
-  /** A file of this machine at a path of the guest, owned by root. */
-  copyIn(from: string, to: string, mode: number): Promise<void>;
-  /** A file with this content at a path of the guest, owned by root. */
-  write(to: string, content: string | Uint8Array, mode: number): Promise<void>;
-  /** The guest shuts down and boots again. */
-  reboot(deadlineMs?: number): Promise<void>;
-  /** Console, journal and these files of the guest, for whoever looks for the cause of a failure. */
-  keepEvidence(folder: string, paths: readonly string[]): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
-}
-
-interface ExecuteOptions {
-  readonly deadlineMs?: number;
-  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface ContainerOptions {
@@ -67,6 +41,8 @@ const DEADLINE_MS = 30_000;
 const POLL_MS = 100;
 /** systemd-nspawn(1), --keep-unit: a container that asks for a reboot ends with this code. */
 const REBOOT_CODE = 133;
+/** Enters control groups, and becomes the program behind them. */
+const JOIN_AND_BECOME = 'while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@"';
 const ENVIRONMENT = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   LC_ALL: 'C',
@@ -82,53 +58,16 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
   await Promise.all([root, shared, at('layer'), at('work')].map(folder => mkdir(folder)));
   await execa('mount', ['-t', 'overlay', 'overlay', '-o', overlayOf(options.image, at('layer'), at('work')), root]);
   let machine: Machine | undefined;
+  const { name, log, signal } = options;
+  const tell = tellOf(options);
+  const verbs = createVerbs({ name, deadlineMs: DEADLINE_MS, look, log, signal });
 
   async function boot(deadlineMs = DEADLINE_MS): Promise<void> {
     const startedMs = performance.now();
     await options.powerOn(shared, root);
     machine = await switchOn(options, root, shared, consoleLog, deadlineMs);
-    await waitForUnit('basic.target', deadlineMs);
+    await verbs.waitForUnit('basic.target', deadlineMs);
     tell('boot', 'basic.target is reached', startedMs);
-  }
-
-  async function execute(argv: Argv, { deadlineMs = DEADLINE_MS, env = {} }: ExecuteOptions = {}): Promise<Outcome> {
-    const startedMs = performance.now();
-    const outcome = await look(argv, deadlineMs, env);
-    tell(argv.join(' '), `exit code ${outcome.code}`, startedMs);
-    return outcome;
-  }
-
-  async function expectCode(argv: Argv, code: number, given?: ExecuteOptions): Promise<Outcome> {
-    const outcome = await execute(argv, given);
-    if (outcome.code !== code) throw new Error(`${argv.join(' ')} must end with exit code ${code}\n${tail(outcome)}`);
-    return outcome;
-  }
-
-  async function waitForBoot(deadlineMs = DEADLINE_MS): Promise<void> {
-    const { stdout } = await execute(['systemctl', 'is-system-running', '--wait'], { deadlineMs });
-    if (stdout.trim() === 'running') return;
-    const { stdout: failed } = await look(['systemctl', 'status', '--failed', '--no-pager', '--full'], DEADLINE_MS);
-    throw new Error(`the guest is ${stdout.trim()}\n${failed}`);
-  }
-
-  async function waitForUnit(unit: string, deadlineMs = DEADLINE_MS): Promise<void> {
-    const startedMs = performance.now();
-    await until(`${unit} to be active`, deadlineMs, async () => {
-      const { stdout } = await look(['systemctl', 'is-active', unit], DEADLINE_MS);
-      if (stdout.trim() === 'failed') throw new Error(`${unit} has failed\n${await statusOf(unit)}`);
-      return stdout.trim() === 'active' || undefined;
-    });
-    tell(`wait for ${unit}`, 'active', startedMs);
-  }
-
-  async function waitUntilSucceeds(argv: Argv, deadlineMs = DEADLINE_MS): Promise<string> {
-    const startedMs = performance.now();
-    const output = await until(`${argv.join(' ')} to succeed`, deadlineMs, async () => {
-      const { code, stdout } = await look(argv, deadlineMs);
-      return code === 0 ? stdout : undefined;
-    });
-    tell(`wait until ${argv.join(' ')}`, 'succeeds', startedMs);
-    return output;
   }
 
   async function hold(argv: Argv, deadlineMs = DEADLINE_MS): Promise<{ release(): Promise<void> }> {
@@ -161,11 +100,15 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
     const startedMs = performance.now();
     const before = requireRunning();
     // the shutdown may be faster than the answer
-    await look(['systemctl', 'reboot'], deadlineMs).catch(() => options.signal.throwIfAborted());
+    await look(['systemctl', 'reboot'], deadlineMs, {}).catch(() => options.signal.throwIfAborted());
     const code = await within(deadlineMs, 'the guest to shut down', before.ended, options.signal);
     if (code !== REBOOT_CODE) throw new Error(`the guest ended with code ${code} instead of rebooting`);
     tell('systemctl reboot', 'the guest is down', startedMs);
     await boot(deadlineMs);
+  }
+
+  async function crash(): Promise<void> {
+    await requireRunning().switchOff();
   }
 
   async function keepEvidence(folder: string, paths: readonly string[]): Promise<void> {
@@ -192,7 +135,7 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
     return machine;
   }
 
-  async function look(argv: Argv, deadlineMs: number, env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+  async function look(argv: Argv, deadlineMs: number, env: Readonly<Record<string, string>>): Promise<Outcome> {
     const ended = await inside(argv, env, { stdin: 'ignore', timeout: deadlineMs });
     options.signal.throwIfAborted();
     const outcome = { code: ended.exitCode ?? -1, stdout: ended.stdout, stderr: ended.stderr };
@@ -215,40 +158,16 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
     });
   }
 
-  /** Asks again and again, as long as the guest runs. */
-  async function until<T>(what: string, deadlineMs: number, ask: () => Promise<T | undefined>): Promise<T> {
-    const endMs = performance.now() + deadlineMs;
-    for (;;) {
-      requireRunning();
-      const answer = await ask();
-      if (answer !== undefined) return answer;
-      if (performance.now() > endMs) throw new Error(`waited ${deadlineMs} ms in vain for ${what}`);
-      await delay(POLL_MS, undefined, { signal: options.signal });
-    }
-  }
-
-  async function statusOf(unit: string): Promise<string> {
-    return (await look(['systemctl', 'status', '--no-pager', '--full', unit], DEADLINE_MS)).stdout;
-  }
-
-  function tell(what: string, result: string, startedMs: number): void {
-    options.log(`${options.name}: ${what}: ${result} (${((performance.now() - startedMs) / 1000).toFixed(1)} s)`);
-  }
-
   return {
     root,
     shared,
     boot,
-    execute,
-    succeed: async (argv, given) => (await expectCode(argv, 0, given)).stdout,
-    fail: expectCode,
-    waitForBoot,
-    waitForUnit,
-    waitUntilSucceeds,
+    ...verbs,
     hold,
     copyIn: (from, to, mode) => put(to, mode, path => copyFile(from, path)),
     write: (to, content, mode) => put(to, mode, path => writeFile(path, content)),
     reboot,
+    crash,
     keepEvidence,
     [Symbol.asyncDispose]: remove,
   };
@@ -279,8 +198,10 @@ async function switchOn(
     ...binds.map(({ from, to, writable }) => `${writable ? '--bind' : '--bind-ro'}=${from}:${to}`),
   ];
   const output = openSync(consoleLog, 'a');
-  // a group of its own: Ctrl-C is for the test, which then ends the guest
-  const nspawn = spawn('setpriv', argv, { stdio: ['ignore', output, output], detached: true });
+  const groups = await makeGroup(name);
+  const start = ['-c', JOIN_AND_BECOME, 'sh', ...groups, '--', 'setpriv', ...argv];
+  // a process group of its own: Ctrl-C is for the test, which then ends the guest
+  const nspawn = spawn('sh', start, { stdio: ['ignore', output, output], detached: true });
   closeSync(output);
   const isOn = () => nspawn.exitCode === null && nspawn.signalCode === null;
   const ended = once(nspawn, 'exit').then(([code]) => (code as number | null) ?? -1);
@@ -290,6 +211,7 @@ async function switchOn(
       // everything in the guest dies with its first process, and systemd-nspawn ends after it
       if (isOn()) process.kill(leader, 'SIGKILL');
       await ended;
+      await removeGroup(name);
     };
     return { leader, ended, isOn, switchOff };
   } catch (cause) {
@@ -314,18 +236,6 @@ async function leaderOf(nspawn: ChildProcess, isOn: () => boolean, signal: Abort
   throw new Error('systemd-nspawn has ended');
 }
 
-async function within<T>(deadlineMs: number, what: string, wanted: Promise<T>, signal: AbortSignal): Promise<T> {
-  const enough = new AbortController();
-  const late = delay(deadlineMs, undefined, { signal: AbortSignal.any([signal, enough.signal]) }).then(() => {
-    throw new Error(`waited ${deadlineMs} ms in vain for ${what}`);
-  });
-  try {
-    return await Promise.race([wanted, late]);
-  } finally {
-    enough.abort();
-  }
-}
-
 function overlayOf(lower: string, upper: string, work: string): string {
   return `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
 }
@@ -347,9 +257,4 @@ async function removeGuest(home: string): Promise<void> {
 
 function textOf(path: string): Promise<string> {
   return readFile(path, 'utf8').catch(() => '');
-}
-
-function tail({ stdout, stderr, code }: Outcome): string {
-  const lines = `${stdout}\n${stderr}`.trimEnd().split('\n').slice(-60);
-  return [`exit code ${code}`, ...lines].join('\n');
 }

@@ -5,6 +5,9 @@ import { configurationSpace } from '../helpers/folder-guest.ts';
 /** Where the guest finds its hardware folder. */
 export const HARDWARE = '/hardware';
 
+/** Lets the stand-in daemon play its license service by itself, for guests on which something else is tried. */
+export const GRANTING_SERVICE = ['/var/lib/stubs/license-service', 'answer=grant\n'] as const;
+
 /** Early in the boot the folder's parts are bound over what the shared kernel shows, before any other unit looks. */
 const UNIT = `[Unit]
 Description=Kernel and PCI bus of this guest
@@ -20,8 +23,20 @@ ExecStart=/bin/mount --bind ${HARDWARE}/module /sys/module
 ExecStart=/bin/mount --bind ${HARDWARE}/driver /proc/driver
 ExecStart=/bin/sh ${HARDWARE}/load-nvidia
 `;
-/** udev loads the module nvidia by its alias; here it is loaded as the stand-in driver does it, when this kernel has one. */
-const LOAD_NVIDIA = `version=$(modinfo -k "$(cat /proc/sys/kernel/osrelease)" -F version nvidia) || exit 0
+/**
+ * udev loads the module nvidia by its alias; here it is loaded as the stand-in driver does it, when this kernel has one. SUSE's
+ * modprobe and udev load no module that SUSE does not support where modprobe.d says so: a file of /etc masks its namesake, the last
+ * line counts.
+ */
+const LOAD_NVIDIA = `allowed=$(
+  for file in /etc/modprobe.d/*.conf /usr/lib/modprobe.d/*.conf; do
+    [ ! -e "$file" ] || echo "\${file##*/} $file"
+  done | sort -s -k 1,1 | awk '!masked[$1]++ { print $2 }' | while read -r file; do
+    sed -n 's/^[[:blank:]]*allow_unsupported_modules[[:blank:]]*//p' "$file"
+  done | tail -n 1
+)
+[ "$allowed" != 0 ] || exit 0
+version=$(modinfo -k "$(cat /proc/sys/kernel/osrelease)" -F version nvidia) || exit 0
 . "/usr/src/nvidia-$version/load-module.sh"
 load_nvidia '' "$version" proprietary || exit 0
 `;
@@ -57,6 +72,8 @@ export async function powerOn(folder: string, root: string): Promise<void> {
     writeFile(join(gpu, 'vendor'), '0x10de\n'),
     writeFile(join(gpu, 'device'), '0x2236\n'),
     writeFile(join(gpu, 'class'), '0x030000\n'),
+    // dracut puts the drivers of these into images that are for this guest alone
+    writeFile(join(gpu, 'modalias'), 'pci:v000010DEd00002236sv000010DEsd0000147Ebc03sc00i00\n'),
     writeFile(join(gpu, 'config'), configurationSpace('vgpu')),
   ]);
   if (await isNouveauBlacklisted(root)) return;

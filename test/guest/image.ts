@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { access, mkdir, mkdtemp, readdir, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { arch } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
 import { execa } from 'execa';
 import { NotRun } from './not-run.ts';
 
@@ -29,15 +29,26 @@ const LEAN = [
   '--dpkgopt=path-exclude=/usr/share/locale/*',
 ];
 
+/** Debian's packages of the programs that guests are built and booted with. */
+const PACKAGE_OF: Readonly<Record<string, string>> = {
+  debugfs: 'e2fsprogs',
+  mke2fs: 'e2fsprogs',
+  nsenter: 'util-linux',
+  'qemu-img': 'qemu-utils',
+  'qemu-system-x86_64': 'qemu-system-x86',
+  setpriv: 'util-linux',
+  strip: 'binutils',
+  'systemd-nspawn': 'systemd-container',
+};
+
 /** Says what this machine lacks for guests of its own, before anything is built. */
 export async function requireMachine(programs: readonly string[]): Promise<void> {
-  if (process.getuid?.() !== 0) throw new NotRun('guests in containers are built and booted by root: run it as root');
-  for (const program of programs) {
-    if (!(await isOnPath(program))) {
-      throw new NotRun(
-        `${program} is not installed: apt-get install mmdebstrap systemd-container (and a Debian or Ubuntu machine)`,
-      );
-    }
+  if (process.getuid?.() !== 0) throw new NotRun('guests are built and booted by root: run it as root');
+  const there = await Promise.all(programs.map(isOnPath));
+  const missing = programs.filter((_, index) => !there[index]);
+  if (missing.length > 0) {
+    const packages = [...new Set(missing.map(program => PACKAGE_OF[program] ?? program))].join(' ');
+    throw new NotRun(`${missing.join(', ')} not installed: apt-get install ${packages} (on Debian or Ubuntu)`);
   }
   await mkdir(CACHE, { recursive: true });
   const { bavail, bsize } = await statfs(CACHE);
@@ -50,31 +61,67 @@ export async function requireMachine(programs: readonly string[]): Promise<void>
 export async function openImage(list: ImageList, log: (line: string) => void, signal: AbortSignal): Promise<string> {
   const root = join(CACHE, `image-${hashOf(list, await dateOfMirror(list.suite, signal))}`);
   await removeUnused();
-  if (await exists(root)) {
-    await utimes(root, new Date(), new Date());
-    return root;
-  }
-
-  const draft = await mkdtemp(join(CACHE, 'draft-'));
-  const startedMs = performance.now();
-  try {
+  await keepInCache(root, `an image of Debian ${list.suite}`, log, async draft => {
     const include = `--include=${list.packages.join(',')}`;
     const source = `deb ${MIRROR} ${list.suite} main`;
     const build = ['--variant=minbase', '--mode=root', '--format=directory', include, ...LEAN, list.suite];
-    await execa('mmdebstrap', [...build, join(draft, 'root'), source], {
+    await execa('mmdebstrap', [...build, draft, source], {
       stdin: 'ignore',
       timeout: BUILD_LIMIT_MS,
       cancelSignal: signal,
     });
+  });
+  return root;
+}
+
+/** What another image becomes by a change to a copy of it. */
+export interface Derivation {
+  readonly name: string;
+  /** The root of the image that is changed. */
+  readonly from: string;
+  /** Everything that decides what comes of it: its hash is part of the image's name in the cache. */
+  readonly recipe: string;
+  readonly change: (root: string) => Promise<void>;
+}
+
+/** The root of a changed image, from the cache or built now; nobody writes into it. */
+export async function deriveImage(
+  { name, from, recipe, change }: Derivation,
+  log: (line: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  const hash = createHash('sha256')
+    .update(JSON.stringify([basename(from), recipe]))
+    .digest('hex');
+  const root = join(CACHE, `image-${hash.slice(0, 12)}`);
+  await keepInCache(root, `an image of ${name}`, log, async draft => {
+    await execa('cp', ['--archive', '--reflink=auto', from, draft], { cancelSignal: signal });
+    await change(draft);
+  });
+  return root;
+}
+
+/** Its time is that of its last use. */
+async function keepInCache(
+  root: string,
+  what: string,
+  log: (line: string) => void,
+  build: (draft: string) => Promise<void>,
+): Promise<void> {
+  if (await exists(root)) return utimes(root, new Date(), new Date());
+  const folder = await mkdtemp(join(CACHE, 'draft-'));
+  const draft = join(folder, 'root');
+  const startedMs = performance.now();
+  try {
+    await build(draft);
     // another run may have been faster
-    await rename(join(draft, 'root'), root).catch(async error => {
+    await rename(draft, root).catch(async error => {
       if (!(await exists(root))) throw error;
     });
   } finally {
-    await rm(draft, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
-  log(`built an image of Debian ${list.suite} in ${Math.round((performance.now() - startedMs) / 1000)} s: ${root}`);
-  return root;
+  log(`built ${what} in ${Math.round((performance.now() - startedMs) / 1000)} s: ${root}`);
 }
 
 /** Images of older lists and point releases; the time of a root is that of its last use. */

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { buildStandInRun } from '../../helpers/stand-in-run.ts';
+import { makeToken } from '../../helpers/token.ts';
+import { type Container, createContainer } from '../container.ts';
+import { GRANTING_SERVICE, HARDWARE, plugIn, powerOn } from '../hardware.ts';
+import { DEBIAN_ARCHITECTURE, openImage } from '../image.ts';
+import { takeManifest } from '../manifest.ts';
+import type { RealGuest } from '../real-guest.ts';
+
+export const PROJECT = resolve(import.meta.dirname, '../../..');
+export const MINUTE_MS = 60_000;
+/** The names that the examples have for them. */
+const PACKAGE = 'NVIDIA-Linux-x86_64-570.211.01-grid.run';
+export const TOKEN = 'client_configuration_token.tok';
+export const CONFIG = '/etc/vgpu-guest/config.yaml';
+export const PROGRAM_LOG = '/var/log/vgpu-guest.log';
+const MARKER = '/var/lib/vgpu-guest/resume.json';
+const RESUME_UNIT = 'vgpu-guest-resume.service';
+
+/** A Debian that boots, with all that the driver's build needs: what is tried here begins after apt. */
+const BASE = [
+  ...['systemd', 'systemd-sysv', 'udev', 'kmod', 'dbus', 'zstd', 'initramfs-tools'],
+  ...[`linux-image-${DEBIAN_ARCHITECTURE}`, `linux-headers-${DEBIAN_ARCHITECTURE}`],
+  ...['dkms', 'gcc', 'make', 'libc6-dev', 'libglvnd-dev', 'pkg-config'],
+];
+const UNTOUCHED = [
+  '/etc',
+  '/boot',
+  '/opt',
+  '/usr/lib/modules',
+  '/usr/src/nvidia-570.211.01',
+  '/var/lib/vgpu-guest',
+  '/var/lib/dkms',
+];
+/** An initrd of a few modules is built in a second or two, and most of them in twenty. */
+const LEAN_INITRD = 'MODULES=list\n';
+
+export interface CallerGuestOptions {
+  readonly caller: string;
+  /** The caller's own, on top of the base. */
+  readonly packages: readonly string[];
+  readonly log: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** The image of guests that are called in this way. */
+export function openCallerImage(
+  packages: readonly string[],
+  log: (line: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  return openImage({ suite: 'bookworm', packages: [...BASE, ...packages] }, log, signal);
+}
+
+/** A guest that has not booted yet, with the built program and its own Node, and nothing of the journey done. */
+export async function createCallerGuest({ caller, packages, log, signal }: CallerGuestOptions): Promise<Container> {
+  const image = await openCallerImage(packages, log, signal);
+  const node = { from: process.execPath, to: '/usr/lib/vgpu-guest/node' };
+  const name = `vgpu-guest-${caller}`;
+  const guest = await createContainer({ name, image, seenAs: HARDWARE, binds: [node], powerOn, log, signal });
+  await plugIn(guest.root);
+  await guest.copyIn(join(PROJECT, 'dist/vgpu-guest.mjs'), '/usr/lib/vgpu-guest/vgpu-guest.mjs', 0o644);
+  const start = '#!/bin/sh\nexec /usr/lib/vgpu-guest/node /usr/lib/vgpu-guest/vgpu-guest.mjs "$@"\n';
+  await guest.write('/usr/bin/vgpu-guest', start, 0o755);
+  await guest.write('/etc/initramfs-tools/conf.d/lean', LEAN_INITRD, 0o644);
+  await guest.write(...GRANTING_SERVICE, 0o644);
+  return guest;
+}
+
+/** The package and a token, as an operator has them. */
+export async function layOut(guest: RealGuest, folder: string, token = makeToken()): Promise<void> {
+  const { name, bytes } = buildStandInRun();
+  if (name !== PACKAGE) throw new Error(`the examples name ${PACKAGE}, and the stand-in is ${name}`);
+  await guest.write(`${folder}/${PACKAGE}`, bytes, 0o644);
+  await guest.write(`${folder}/${TOKEN}`, token, 0o600);
+}
+
+/** The text of a file in examples/. */
+export function example(name: string): Promise<string> {
+  return readFile(join(PROJECT, 'examples', name), 'utf8');
+}
+
+/** The marker and the unit by which a boot goes on are gone again. */
+export async function isResumed(guest: RealGuest): Promise<void> {
+  await guest.fail(['test', '-e', MARKER], 1);
+  const { stdout } = await guest.execute(['systemctl', 'list-unit-files', '--no-legend', RESUME_UNIT]);
+  assert.equal(stdout, '');
+}
+
+export async function isLicensed(guest: RealGuest): Promise<void> {
+  const status = JSON.parse(await guest.succeed(['vgpu-guest', 'status', '--json']));
+  assert.equal(status.license.state, 'licensed');
+}
+
+/** Enough of the token to know it again. */
+export async function readToken(guest: RealGuest, folder: string): Promise<string> {
+  return (await guest.succeed(['cat', `${folder}/${TOKEN}`])).slice(0, 100);
+}
+
+/** What a caller that only asks leaves as it is. */
+export function manifestOf(guest: Container): ReturnType<typeof takeManifest> {
+  return takeManifest(guest.root, UNTOUCHED);
+}

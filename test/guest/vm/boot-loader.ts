@@ -1,0 +1,40 @@
+import { join } from 'node:path';
+import { execa } from 'execa';
+
+/** What a boot loader takes from a guest's /boot. */
+export interface Bootable {
+  readonly release: string;
+  readonly kernel: string;
+  readonly initrd: string;
+}
+
+const byVersion = new Intl.Collator('en', { numeric: true }).compare;
+
+/**
+ * Reads kernel and initrd from the guest's boot disk, as a boot loader does: the newest kernel unless another one is named.
+ * Like GRUB it does not replay the file system's journal, so what a power cut left only there does not count.
+ */
+export async function loadFromBootDisk(disk: string, folder: string, wanted?: string): Promise<Bootable> {
+  const { stdout } = await execa('debugfs', ['-R', 'ls -p /', disk]);
+  // /inode/mode/uid/gid/name/size/
+  const names = stdout.split('\n').flatMap(line => line.split('/')[5] ?? []);
+  const kernels = names.filter(name => name.startsWith('vmlinuz-')).map(name => name.slice('vmlinuz-'.length));
+  const release = wanted ?? kernels.sort(byVersion).at(-1);
+  if (!release || !kernels.includes(release))
+    throw new Error(`the boot disk has no kernel ${wanted ?? ''}: ${names.join(' ')}`);
+  const image = [`initrd.img-${release}`, `initramfs-${release}.img`, `initrd-${release}`].find(name =>
+    names.includes(name),
+  );
+  if (!image) throw new Error(`the boot disk has no initrd for the kernel ${release}: ${names.join(' ')}`);
+  const [kernel, initrd] = [join(folder, 'vmlinuz'), join(folder, 'initrd')];
+  await dump(disk, `vmlinuz-${release}`, kernel);
+  await dump(disk, image, initrd);
+  return { release, kernel, initrd };
+}
+
+async function dump(disk: string, name: string, to: string): Promise<void> {
+  const { stderr } = await execa('debugfs', ['-R', `dump /${name} ${to}`, disk]);
+  // its exit code is 0 whatever happened; the first line is its version
+  const said = stderr.split('\n').slice(1).join('\n').trim();
+  if (said) throw new Error(`/boot/${name} cannot be read from the boot disk: ${said}`);
+}

@@ -1,0 +1,45 @@
+/**
+ * The journey in virtual machines: a Debian's own kernel, nouveau, systemd, dracut, apt, DKMS and a compiler are the real ones.
+ * Not real: the silicon of the GPU (a kernel module puts its PCI function on a bus), NVIDIA's package and what it installs, the license
+ * service, and the boot loader, which is this test bed's own.
+ *
+ *   node test/guest/vm/main.ts [SCENARIO…] [--cuts N] [--seed N]
+ */
+import { parseArgs } from 'node:util';
+import type { Tally } from '../checks.ts';
+import { requireMachine } from '../image.ts';
+import { chooseByName, playInLanes, runAsProgram } from '../tier.ts';
+import { play, type Scenario } from './bed.ts';
+import { openDisks } from './disks.ts';
+import { VM_PROGRAMS } from './qemu.ts';
+import { cloudInit } from './scenarios/cloud-init.ts';
+import { chooseCuts, cutsScenario } from './scenarios/cuts.ts';
+import { eras } from './scenarios/eras.ts';
+import { hardware } from './scenarios/hardware.ts';
+import { journey } from './scenarios/journey.ts';
+import { kernels } from './scenarios/kernels.ts';
+
+const USUAL_CUTS = '4';
+
+async function main(argv: readonly string[], signal: AbortSignal): Promise<Tally> {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: { cuts: { type: 'string', default: USUAL_CUTS }, seed: { type: 'string' } },
+  });
+  const seed = Number(values.seed ?? Date.now() % 1_000_000);
+  const cuts = cutsScenario('cuts', chooseCuts(Number(values.cuts), seed));
+  // the longest ones first
+  const all: readonly Scenario[] = [cuts, journey, eras, kernels, cloudInit, hardware];
+  const chosen = chooseByName(all, positionals);
+  await requireMachine(VM_PROGRAMS);
+  const log = (line: string) => console.log(`    ${line}`);
+  if (chosen.includes(cuts)) log(`power cuts: --cuts ${values.cuts} --seed ${seed}`);
+  // before the lanes begin: two of them would build the same
+  for (const furnishing of new Set(chosen.map(scenario => scenario.furnishing))) {
+    await openDisks(furnishing, log, signal);
+  }
+  return playInLanes(chosen.map(scenario => () => play(scenario, log, signal)));
+}
+
+await runAsProgram(main);

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import type { Check } from '../../checks.ts';
+import { boundDriver, furnish, MINUTE_MS, type Scenario, type Scene } from '../bed.ts';
+import { secondKernel } from '../disks.ts';
+
+/** A licensed guest gets other kernels, with headers and without. */
+export const kernels: Scenario = {
+  name: 'kernels',
+  furnishing: 'ready',
+  // the journey to the first license is told elsewhere
+  append: ['modprobe.blacklist=nouveau', 'rd.driver.blacklist=nouveau'],
+  checks,
+};
+
+function checks(scene: Scene): readonly Check[] {
+  const { vm, kernel } = scene;
+  const second = secondKernel(kernel);
+  const apt = (...argv: string[]) =>
+    vm.succeed(['apt-get', '--assume-yes', '--no-install-recommends', 'install', ...argv], {
+      deadlineMs: 10 * MINUTE_MS,
+      env: { DEBIAN_FRONTEND: 'noninteractive' },
+    });
+
+  return [
+    [
+      'the guest is licensed on its first kernel',
+      async () => {
+        await furnish(scene);
+        await vm.succeed(['vgpu-guest', 'apply'], { deadlineMs: 10 * MINUTE_MS });
+      },
+    ],
+    [
+      'a kernel update without headers boots without a driver, and apply builds it for that kernel',
+      async () => {
+        await apt(`linux-image-${second}`);
+        await vm.reboot();
+        await vm.waitForBoot(5 * MINUTE_MS);
+        assert.equal((await vm.succeed(['uname', '-r'])).trim(), second);
+        assert.equal(await boundDriver(vm), undefined);
+        await vm.succeed(['vgpu-guest', 'apply'], { deadlineMs: 10 * MINUTE_MS });
+        assert.equal(await boundDriver(vm), 'nvidia');
+        const status = await vm.succeed(['dkms', 'status', '-m', 'nvidia']);
+        for (const release of [kernel, second]) assert.match(status, new RegExp(`, ${release}, \\w+: installed$`, 'm'));
+      },
+    ],
+    [
+      'a kernel update with headers has its driver before it boots',
+      async () => {
+        await vm.succeed(['dkms', 'remove', '-m', 'nvidia', '-v', '570.211.01', '-k', second], {
+          deadlineMs: MINUTE_MS,
+        });
+        await vm.succeed(['dpkg', '--purge', `linux-image-${second}`], { deadlineMs: 5 * MINUTE_MS });
+        await apt(`linux-image-${second}`);
+        await vm.reboot();
+        await vm.waitForBoot(5 * MINUTE_MS);
+        assert.equal((await vm.succeed(['uname', '-r'])).trim(), second);
+        assert.equal(await boundDriver(vm), 'nvidia');
+        const report = JSON.parse(await vm.succeed(['vgpu-guest', 'apply', '--json'], { deadlineMs: 3 * MINUTE_MS }));
+        assert.equal(report.outcome, 'settled');
+        assert.equal(report.license.state, 'licensed');
+      },
+    ],
+  ];
+}
