@@ -32,6 +32,7 @@ const LEAN = [
 /** Debian's packages of the programs that guests are built and booted with. */
 const PACKAGE_OF: Readonly<Record<string, string>> = {
   debugfs: 'e2fsprogs',
+  'dpkg-deb': 'dpkg',
   mke2fs: 'e2fsprogs',
   nsenter: 'util-linux',
   'qemu-img': 'qemu-utils',
@@ -41,20 +42,42 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   'systemd-nspawn': 'systemd-container',
 };
 
+/** A machine on which guests are to be built. */
+export interface BuildMachine {
+  readonly isRoot: boolean;
+  /** Programs that are needed and not there. */
+  readonly missing: readonly string[];
+  readonly cache: string;
+  readonly freeBytes: number;
+}
+
 /** Says what this machine lacks for guests of its own, before anything is built. */
 export async function requireMachine(programs: readonly string[]): Promise<void> {
-  if (process.getuid?.() !== 0) throw new NotRun('guests are built and booted by root: run it as root');
   const there = await Promise.all(programs.map(isOnPath));
   const missing = programs.filter((_, index) => !there[index]);
+  const isRoot = process.getuid?.() === 0;
+  const freeBytes = isRoot ? await freeIn(CACHE) : 0;
+  const lack = whatIsLacking({ isRoot, missing, cache: CACHE, freeBytes });
+  if (lack) throw new NotRun(lack);
+}
+
+/** The first thing that keeps a machine from building guests, and what helps. */
+export function whatIsLacking({ isRoot, missing, cache, freeBytes }: BuildMachine): string | undefined {
+  if (!isRoot) return 'guests are built and booted by root: run it as root';
   if (missing.length > 0) {
     const packages = [...new Set(missing.map(program => PACKAGE_OF[program] ?? program))].join(' ');
-    throw new NotRun(`${missing.join(', ')} not installed: apt-get install ${packages} (on Debian or Ubuntu)`);
+    return `${missing.join(', ')} not installed: apt-get install ${packages} (on Debian or Ubuntu)`;
   }
-  await mkdir(CACHE, { recursive: true });
-  const { bavail, bsize } = await statfs(CACHE);
-  if (bavail * bsize < ROOM_BYTES) {
-    throw new NotRun(`${CACHE} has less than 6 GiB free: make room or set VGPU_GUEST_TEST_CACHE`);
+  if (freeBytes < ROOM_BYTES) {
+    return `${cache} has less than 6 GiB free: make room or set VGPU_GUEST_TEST_CACHE`;
   }
+  return undefined;
+}
+
+async function freeIn(folder: string): Promise<number> {
+  await mkdir(folder, { recursive: true });
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
 }
 
 /** The root of an image, from the cache or built now; nobody writes into it. */
