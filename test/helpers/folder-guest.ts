@@ -19,6 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DISTRIBUTION_OF, DISTRIBUTIONS, type Distribution, repository, type Traits } from './distributions.ts';
+import { killIfAlive } from './kill-if-alive.ts';
 import { buildStandInRun, type Flavor } from './stand-in-run.ts';
 import { makeToken } from './token.ts';
 
@@ -413,8 +414,7 @@ export function makeFolderGuest(options: FolderGuestOptions = {}): FolderGuest {
 
   function endDaemon(): void {
     const pid = Number(read('/run/nvidia-gridd/nvidia-gridd.pid'));
-    if (!pid || !existsSync(`/proc/${pid}/cmdline`)) return;
-    if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(root)) process.kill(pid, 'SIGKILL');
+    if (pid && commandLineOf(pid).includes(root)) killIfAlive(pid);
   }
 
   function dispose(): void {
@@ -492,6 +492,15 @@ function start(file: string, args: readonly string[], env: Readonly<Record<strin
     });
     child.stdin?.end();
   });
+}
+
+/** What a process was started as; nothing where it has ended. */
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 function startSync(file: string, args: readonly string[], env: Readonly<Record<string, string>>): void {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type FolderGuest, type FolderGuestOptions, makeFolderGuest } from '../helpers/folder-guest.ts';
+import { killIfAlive } from '../helpers/kill-if-alive.ts';
 
 const LOG = '/var/log/nvidia-installer.log';
 const FAILED = 'ERROR: Installation has failed.';
@@ -123,7 +124,7 @@ describe('the stand-in wrapper', () => {
     ['SIGHUP', 'its group', 15],
     ['SIGTERM', 'the installer alone', 143],
     ['SIGINT', 'the installer alone', 130],
-  ] as const)('that gets %s for %s ends with %s%d, and the next installation is whole', async (signal, whom, code) => {
+  ] as const)('that gets %s for %s ends with %d, and the next installation is whole', async (signal, whom, code) => {
     using guest = makeFolderGuest(ready);
     guest.write('/var/lib/stubs/build-delay', '20\n');
     const env = { PATH: '/usr/bin:/bin', GUEST_ROOT: guest.root };
@@ -135,8 +136,8 @@ describe('the stand-in wrapper', () => {
     process.kill(whom === 'its group' ? -wrapper.pid! : installer, signal);
     expect(await once(wrapper, 'exit')).toEqual([code, null]);
     expect(stderr.join('')).toContain(`Received signal ${signal}; aborting.\n`);
-    // the build goes on where the installer was alone
-    if (whom !== 'its group') process.kill(-wrapper.pid!, 'SIGKILL');
+    // the build goes on where the installer was alone, if it had begun
+    if (whom !== 'its group') killIfAlive(-wrapper.pid!);
     // a signal for the wrapper leaves the outer one of its two folders
     expect(
       guest
