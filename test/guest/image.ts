@@ -135,6 +135,7 @@ async function keepInCache(
   const folder = await mkdtemp(join(CACHE, 'draft-'));
   const draft = join(folder, 'root');
   const startedMs = performance.now();
+  log(`building ${what}, once: this takes minutes`);
   try {
     await build(draft);
     // another run may have been faster

@@ -73,6 +73,7 @@ export async function openDisks(
     return disks;
   }
   const startedMs = performance.now();
+  log(`building the disks of a ${furnishing} guest, once: this takes minutes`);
   const draft = await mkdtemp(join(CACHE, 'draft-'));
   const tree = join(draft, 'tree');
   try {
