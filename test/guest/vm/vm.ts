@@ -63,13 +63,15 @@ export async function createVm(options: VmOptions): Promise<Vm> {
   const verbs = createVerbs({ name, deadlineMs: DEADLINE_MS, look, log, signal });
   let words: readonly string[] = options.append ?? [];
   let release: string | undefined;
-  let running: { readonly qemu: Qemu; readonly agent: Agent } | undefined;
+  // the machine is on some time before its agent answers
+  let machine: Qemu | undefined;
+  let agent: Agent | undefined;
 
   async function start(deadlineMs = BOOT_LIMIT_MS): Promise<void> {
     const startedMs = performance.now();
     const taken = await loadFromBootDisk(boot, home, release);
     await Promise.all([rm(at('agent'), { force: true }), rm(at('monitor'), { force: true })]);
-    const machine = {
+    const hardware = {
       folder: home,
       kernel: taken.kernel,
       initrd: taken.initrd,
@@ -82,15 +84,17 @@ export async function createVm(options: VmOptions): Promise<Vm> {
       console: options.onTerminal ? ('terminal' as const) : { file: consoleLog },
       ...(options.vga ? { vga: true as const } : {}),
     };
-    const qemu = await startQemu(machine, signal);
+    const qemu = await startQemu(hardware, signal);
+    machine = qemu;
+    agent = undefined;
     try {
       const early = qemu.ended.then(end => {
         throw new Error(`the guest is off again (${end})`);
       });
       early.catch(() => undefined);
-      const agent = await Promise.race([connectAgent(qemu.agentSocket, deadlineMs, signal), early]);
-      running = { qemu, agent };
-      void qemu.ended.then(() => agent.close());
+      const answering = await Promise.race([connectAgent(qemu.agentSocket, deadlineMs, signal), early]);
+      agent = answering;
+      void qemu.ended.then(() => answering.close());
       await verbs.waitForUnit('basic.target', deadlineMs);
     } catch (cause) {
       await qemu.cut();
@@ -100,19 +104,29 @@ export async function createVm(options: VmOptions): Promise<Vm> {
   }
 
   async function look(argv: Argv, deadlineMs: number, env: Readonly<Record<string, string>>): Promise<Outcome> {
-    const outcome = await requireRunning().agent.look(argv, deadlineMs, env);
+    const outcome = await requireAgent().look(argv, deadlineMs, env);
     signal.throwIfAborted();
     return outcome;
   }
 
-  function requireRunning() {
-    if (!running?.qemu.isOn()) throw new Error('the guest is off');
-    return running;
+  function isOn(): boolean {
+    return machine?.isOn() === true;
+  }
+
+  function requireMachineOn(): Qemu {
+    if (!machine?.isOn()) throw new Error('the guest is off');
+    return machine;
+  }
+
+  function requireAgent(): Agent {
+    requireMachineOn();
+    if (!agent) throw new Error('the guest does not answer yet');
+    return agent;
   }
 
   async function waitForReboot(deadlineMs = BOOT_LIMIT_MS): Promise<void> {
     const startedMs = performance.now();
-    const end = await within(deadlineMs, 'the guest to reboot', requireRunning().qemu.ended, signal);
+    const end = await within(deadlineMs, 'the guest to reboot', requireMachineOn().ended, signal);
     if (end !== 'reset') throw new Error(`the guest did not reboot: ${end}\n${await tailOfConsole(consoleLog)}`);
     tell('reboot', 'the guest is down', startedMs);
     await start();
@@ -126,7 +140,7 @@ export async function createVm(options: VmOptions): Promise<Vm> {
 
   async function powerOff(deadlineMs = BOOT_LIMIT_MS): Promise<void> {
     const startedMs = performance.now();
-    const { ended } = requireRunning().qemu;
+    const { ended } = requireMachineOn();
     await look(['systemctl', 'poweroff'], DEADLINE_MS, {}).catch(() => signal.throwIfAborted());
     const end = await within(deadlineMs, 'the guest to power off', ended, signal);
     if (end !== 'shutdown') throw new Error(`the guest did not power off: ${end}`);
@@ -134,19 +148,18 @@ export async function createVm(options: VmOptions): Promise<Vm> {
   }
 
   async function copyDisks(from: string, to: string): Promise<void> {
-    if (running?.qemu.isOn()) throw new Error('the disks of a guest that runs are not copied');
+    if (isOn()) throw new Error('the disks of a guest that runs are not copied');
     for (const disk of [root, boot]) await execa('cp', ['--sparse=always', `${disk}${from}`, `${disk}${to}`]);
   }
 
   async function crash(): Promise<void> {
-    await requireRunning().qemu.cut();
+    await requireMachineOn().cut();
     tell('crash', 'the power is off', performance.now());
   }
 
   async function write(to: string, content: string | Uint8Array, mode: number): Promise<void> {
-    const { agent } = requireRunning();
     await verbs.succeed(['mkdir', '-p', to.slice(0, to.lastIndexOf('/')) || '/']);
-    await agent.write(to, Buffer.from(content));
+    await requireAgent().write(to, Buffer.from(content));
     await verbs.succeed(['chmod', mode.toString(8), to]);
   }
 
@@ -154,7 +167,7 @@ export async function createVm(options: VmOptions): Promise<Vm> {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
     await copyFile(consoleLog, join(folder, 'console.log')).catch(() => undefined);
-    if (!running?.qemu.isOn()) return;
+    if (!isOn()) return;
     const journal = await look(['journalctl', '--no-pager', '--output', 'short-precise'], DEADLINE_MS, {}).catch(
       String,
     );
@@ -168,14 +181,14 @@ export async function createVm(options: VmOptions): Promise<Vm> {
   return {
     ...verbs,
     boot: start,
-    start: argv => requireRunning().agent.start(argv),
+    start: argv => requireAgent().start(argv),
     copyIn: async (from, to, mode) => write(to, await readFile(from), mode),
     write,
     reboot,
     waitForReboot,
-    waitForEnd: () => requireRunning().qemu.ended,
+    waitForEnd: () => requireMachineOn().ended,
     crash,
-    isOn: () => running?.qemu.isOn() === true,
+    isOn,
     powerOff,
     keepDisks: mark => copyDisks('', `.${mark}`),
     bringBackDisks: mark => copyDisks(`.${mark}`, ''),
@@ -187,7 +200,7 @@ export async function createVm(options: VmOptions): Promise<Vm> {
     },
     keepEvidence,
     [Symbol.asyncDispose]: async () => {
-      if (running?.qemu.isOn()) await running.qemu.cut();
+      if (machine?.isOn()) await machine.cut();
       await rm(home, { recursive: true, force: true });
     },
   };

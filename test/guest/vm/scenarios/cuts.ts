@@ -13,9 +13,12 @@ export interface Cut {
 /** Moments that look random and come from a number, so that they can be repeated; the guest itself is less regular. */
 export function chooseCuts(count: number, seed: number): readonly Cut[] {
   let state = seed;
+  // mulberry32
   const random = () => {
-    state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32;
-    return state / 2 ** 32;
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
   return Array.from({ length: count }, (_, index) => ({
     stage: index % 2 === 0 ? 'resume' : 'apply',
