@@ -19,7 +19,7 @@ import { hardware } from './scenarios/hardware.ts';
 import { journey } from './scenarios/journey.ts';
 import { kernels } from './scenarios/kernels.ts';
 
-const USUAL_CUTS = '4';
+const USUAL_CUTS = '3';
 
 async function main(argv: readonly string[], signal: AbortSignal): Promise<Tally> {
   const { values, positionals } = parseArgs({
