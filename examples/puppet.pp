@@ -28,8 +28,7 @@ Exec {
 }
 
 exec { 'vgpu-guest apply --quiet':
-  # --json, because Ruby refuses what is not ASCII where the agent's locale is C
-  unless  => 'vgpu-guest plan --json --detailed-exitcode',
+  unless  => 'vgpu-guest plan --quiet --detailed-exitcode',
   # 3: a reboot is needed to go on
   returns => [0, 3],
   # kernel modules are built and a license is waited for: the usual 300 seconds would cut that

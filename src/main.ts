@@ -1,7 +1,9 @@
 import { constants } from 'node:os';
 import { EXIT, exitCodeOfFault } from './cli/exit.ts';
 import { runProgram } from './cli/program.ts';
-import { AgentError } from './errors.ts';
+import { AgentError, messageOf } from './errors.ts';
+import { faultJson } from './report/fault-report.ts';
+import { spellingFor } from './report/spelling.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -16,34 +18,71 @@ for (const signal of SIGNALS) {
 // a reader that went away (head, a closed pager) is no fault of the run
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
+const spell = spellingFor(process.env);
+let hasAnswered = false;
+
 process.exitCode = await main();
 
 async function main(): Promise<number> {
   try {
     return await runProgram(process.argv.slice(2), {
-      out: text => void process.stdout.write(`${text}\n`),
+      out: text => print(spell(text)),
+      data: print,
+      json,
       err: process.stderr,
+      spell,
       env: process.env,
       program: [process.execPath, process.argv[1] ?? ''],
       stop: stop.signal,
     });
   } catch (error) {
-    if (caught) {
-      process.stderr.write(`stopped by ${caught}; what was begun can be run again\n`);
-      return 128 + constants.signals[caught];
-    }
-    return explain(error);
+    const { exitCode, message, remedy, stack } = explain(error);
+    process.stderr.write(spell(`${stack ?? message}\n${remedy ? `→ ${remedy}\n` : ''}`));
+    if (asksForJson(process.argv.slice(2)) && !hasAnswered) json(faultJson(exitCode, message, remedy));
+    return exitCode;
   }
 }
 
+interface Ending {
+  readonly exitCode: number;
+  readonly message: string;
+  readonly remedy?: string | undefined;
+  /** Where the message itself is not all that there is to say. */
+  readonly stack?: string;
+}
+
 /** A foreseen fault in two lines; anything else is a defect and shows its stack. */
-function explain(error: unknown): number {
-  if (!(error instanceof AgentError)) {
-    process.stderr.write(
-      `vgpu-guest: this is a defect of the program:\n${error instanceof Error ? error.stack : String(error)}\n`,
-    );
-    return EXIT.failed;
+function explain(error: unknown): Ending {
+  if (caught) {
+    return {
+      exitCode: 128 + constants.signals[caught],
+      message: `stopped by ${caught}; what was begun can be run again`,
+    };
   }
-  process.stderr.write(`${error.message}\n${error.remedy ? `→ ${error.remedy}\n` : ''}`);
-  return exitCodeOfFault(error.fault);
+  if (error instanceof AgentError) {
+    const { message, remedy } = error;
+    return { exitCode: exitCodeOfFault(error.fault), message, remedy };
+  }
+  const defect = 'vgpu-guest: this is a defect of the program:';
+  const stack = error instanceof Error ? error.stack : undefined;
+  return {
+    exitCode: EXIT.failed,
+    message: `${defect} ${messageOf(error)}`,
+    stack: `${defect}\n${stack ?? String(error)}`,
+  };
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function json(answer: object): void {
+  hasAnswered = true;
+  print(JSON.stringify(answer, null, 2));
+}
+
+/** Also of a command line that cannot be understood. */
+function asksForJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end < 0 ? argv.length : end).includes('--json');
 }

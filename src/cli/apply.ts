@@ -74,7 +74,7 @@ function answer(
   log: Log,
 ): void {
   log.write('debug', text, { outcome: report.outcome });
-  if (json) io.out(JSON.stringify(reportJson(report, findings), null, 2));
+  if (json) io.json(reportJson(report, findings));
   else if (!quiet || levelOf(report.outcome) !== 'info') io.out(text);
 }
 

@@ -11,14 +11,14 @@ export async function configValidateCommand(options: CommonOptions, io: Io): Pro
   const guest = openEyes({ root: options.root, env: io.env, stop: io.stop });
   await readConfig(guest, options, io.env);
   const { path, text } = await readConfigFile(guest, options, io.env);
-  if (options.json) io.out(JSON.stringify({ schema: 'vgpu-guest/config-validation/1', valid: true, path }));
+  if (options.json) io.json({ schema: 'vgpu-guest/config-validation/1', valid: true, path });
   else if (!options.quiet) io.out(text === undefined ? `${path} is not there, and need not be` : `${path} is right`);
   return EXIT.settled;
 }
 
 /** The JSON Schema of the configuration file. */
 export async function configSchemaCommand(_options: CommonOptions, io: Io): Promise<number> {
-  io.out(JSON.stringify(configJsonSchema(), null, 2));
+  io.json(configJsonSchema());
   return EXIT.settled;
 }
 
@@ -34,7 +34,8 @@ export async function configShowCommand(options: CommonOptions, io: Io): Promise
     license: { ...source, ...token, timeout: words(timeoutMs) },
     lockTimeout: words(lockTimeoutMs),
   };
-  io.out(options.json ? JSON.stringify(shown, null, 2) : stringify(shown).trimEnd());
+  if (options.json) io.json(shown);
+  else io.data(stringify(shown).trimEnd());
   return EXIT.settled;
 }
 

@@ -17,7 +17,7 @@ export async function doctorCommand(options: CommonOptions, io: Io): Promise<num
   const guest = openEyesFor(options, { ...io, stop: AbortSignal.any([io.stop, deadline]) });
   const { config } = await readConfig(guest, options, io.env);
   const diagnosis = await examine(subjects, lookAt(guest, config), { stop: io.stop, deadline });
-  if (options.json) io.out(JSON.stringify(doctorJson(diagnosis), null, 2));
+  if (options.json) io.json(doctorJson(diagnosis));
   else answer(diagnosis, options, io);
   return diagnosis.findings.some(({ severity }) => severity === 'error') ? EXIT.blocked : EXIT.settled;
 }

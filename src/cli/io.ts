@@ -1,11 +1,17 @@
 import type { Argv } from '../change.ts';
+import type { Spell } from '../report/spelling.ts';
 
 /** What a command gets of the process that it runs in. */
 export interface Io {
-  /** The answer. */
+  /** The answer, for a person: as this process's locale can show it. */
   readonly out: (text: string) => void;
+  /** An answer that is data, byte for byte. */
+  readonly data: (text: string) => void;
+  /** The one answer of --json. */
+  readonly json: (answer: object) => void;
   /** The talk. */
   readonly err: NodeJS.WriteStream;
+  readonly spell: Spell;
   readonly env: NodeJS.ProcessEnv;
   /** How this very program is started again. */
   readonly program: Argv;

@@ -27,7 +27,7 @@ export async function licenseWaitCommand(
     const report = await waitForLicense({ guest, config, watcher, stop: io.stop });
     const text = report.steps.map(({ because }) => because).join('');
     log.write('debug', text, { outcome: report.outcome });
-    if (options.json) io.out(JSON.stringify(reportJson(report), null, 2));
+    if (options.json) io.json(reportJson(report));
     else if (!options.quiet || levelOf(report.outcome) !== 'info') io.out(text);
     return exitCodeOfReport(report, EXIT.rebootNeeded, false);
   } finally {
@@ -42,12 +42,12 @@ export async function licenseWatchCommand(
 ): Promise<number> {
   const guest = openGuestFor(options, io);
   const { config } = await readConfig(guest, options, io.env);
-  const warn = (text: string) => void io.err.write(`${text}\n`);
+  const warn = (text: string) => void io.err.write(`${io.spell(text)}\n`);
   const told = { info: () => {}, warn, progress: () => {} };
   const watched = await watchLicense({ guest, config, tell: told, stop: io.stop });
   await writeMetrics(guest, options, watchMetrics(watched, VERSION), warn);
   const isFine = !watched.required || watched.license.state === 'licensed' || watched.license.state === 'not-required';
-  if (options.json) io.out(JSON.stringify(watchJson(watched), null, 2));
+  if (options.json) io.json(watchJson(watched));
   else if (!options.quiet || !isFine || watched.action === 'restarted') io.out(watchText(watched));
   return isFine ? EXIT.settled : EXIT.unlicensed;
 }
@@ -82,10 +82,10 @@ export async function licenseUnitCommand(
 ): Promise<number> {
   switch (options.argument) {
     case 'service':
-      io.out(unitText(serviceTemplate, [...io.program, 'license', 'watch', '--quiet']).trimEnd());
+      io.data(unitText(serviceTemplate, [...io.program, 'license', 'watch', '--quiet']).trimEnd());
       return EXIT.settled;
     case 'timer':
-      io.out(timerText.trimEnd());
+      io.data(timerText.trimEnd());
       return EXIT.settled;
     default:
       throw new AgentError(`license unit ${options.argument}: there are service and timer`, { fault: 'usage' });

@@ -17,7 +17,7 @@ export async function planCommand(options: CommonOptions & SettingOptions, io: I
   const { config } = await readConfig(guest, options, io.env);
   const planned = plan(steps, config, await lookForAll(steps, lookAt(guest, config)));
   const present = await presentTexts(guest, planned);
-  if (options.json) io.out(JSON.stringify(planJson(planned, present), null, 2));
+  if (options.json) io.json(planJson(planned, present));
   else {
     const told = options.quiet ? planned.filter(({ verdict }) => verdict.is === 'blocked') : planned;
     if (told.length > 0) io.out(planText(told, present, paintFor(process.stdout, options.color)));

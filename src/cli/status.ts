@@ -38,7 +38,8 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
     license: licenseOf(config, smi),
     rebootNeeded: rebootNeeded(planned),
   });
-  io.out(options.json ? JSON.stringify(status, null, 2) : statusText(status));
+  if (options.json) io.json(status);
+  else io.out(statusText(status));
   return EXIT.settled;
 }
 
@@ -47,7 +48,7 @@ export async function rebootRequiredCommand(options: CommonOptions, io: Io): Pro
   const guest = openEyesFor(options, io);
   const { config } = await readConfig(guest, options, io.env);
   const needed = rebootNeeded(await judgeAll(guest, config));
-  if (options.json) io.out(JSON.stringify({ schema: 'vgpu-guest/reboot-required/1', rebootNeeded: needed }, null, 2));
+  if (options.json) io.json({ schema: 'vgpu-guest/reboot-required/1', rebootNeeded: needed });
   else if (!options.quiet) io.out(needed ? 'a reboot is needed' : 'no reboot is needed');
   return needed ? 0 : 1;
 }

@@ -19,11 +19,11 @@ export interface Talk {
 /** A terminal that can be repainted shows what is going on; every other one gets lines. */
 export async function openTalk(guest: Guest, { quiet, verbose, color }: CommonOptions, io: Io): Promise<Talk> {
   const paint = paintFor(io.err, color);
-  const foot = io.err.isTTY && !quiet && !verbose ? terminalFoot(io.err, paint) : undefined;
+  const foot = io.err.isTTY && !quiet && !verbose ? terminalFoot(io.err, paint, io.spell) : undefined;
   const log = openLog({
     file: await logFile(guest, io),
     terminal: quiet ? 'quiet' : verbose ? 'verbose' : 'normal',
-    line: (_level, message) => `${foot?.clear() ?? ''}${message}`,
+    line: (_level, message) => `${foot?.clear() ?? ''}${io.spell(message)}`,
   });
   const watcher = createWatcher(log, foot, paint);
   return {
@@ -38,12 +38,12 @@ export async function openTalk(guest: Guest, { quiet, verbose, color }: CommonOp
 }
 
 /** A log that cannot be written is a pity, and no reason to leave the guest as it is. */
-async function logFile(guest: Guest, { err }: Io): Promise<string | undefined> {
+async function logFile(guest: Guest, { err, spell }: Io): Promise<string | undefined> {
   try {
     return await guest.prepareAppend(LOG, 0o640);
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
-    err.write(`there will be no log file: ${error.message}\n`);
+    err.write(`there will be no log file: ${spell(error.message)}\n`);
     return undefined;
   }
 }

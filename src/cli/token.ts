@@ -32,7 +32,7 @@ export async function tokenInspectCommand(options: TokenOptions, io: Io): Promis
   }
   const path = guestPath(options.argument, options.root, 'token inspect');
   const inspected = await inspect(openEyes({ root: options.root, env: io.env, stop: io.stop }), path);
-  if (options.json) io.out(JSON.stringify(tokenJson(inspected), null, 2));
+  if (options.json) io.json(tokenJson(inspected));
   else if (!options.quiet || inspected.refusal) io.out(tokenText(inspected));
   return inspected.refusal ? EXIT.blocked : EXIT.settled;
 }
@@ -78,7 +78,7 @@ export async function tokenRotateCommand(options: TokenOptions, io: Io): Promise
     const { restored } = report;
     const text = [textOf(report, restored), ...advice.map(line => `→ ${line}`)].join('\n');
     log.write('debug', text, { outcome: report.outcome });
-    if (options.json) io.out(JSON.stringify({ ...reportJson(report), restored, advice }, null, 2));
+    if (options.json) io.json({ ...reportJson(report), restored, advice });
     else if (!options.quiet || levelOf(report.outcome) !== 'info') io.out(text);
     return exitCodeOfReport(report, EXIT.rebootNeeded, options.detailedExitcode ?? false);
   } catch (error) {

@@ -137,7 +137,7 @@ export const FAMILIES: readonly Family[] = [
         name: `linux-headers-${kernel}`,
         ask: `linux-headers-${kernel}`,
         headers: true,
-        source: 'the kernel’s own repository; a newer kernel may have to be booted first',
+        source: "the kernel's own repository; a newer kernel may have to be booted first",
       },
       { ...plain('pkg-config'), program: '/usr/bin/pkg-config' }, // newer releases know it as a virtual name of pkgconf only
       plain('libglvnd-dev'),

@@ -2,6 +2,7 @@ import type { Change } from '../change.ts';
 import type { StepOutcome, StepReport, Watcher } from '../engine/apply.ts';
 import type { Step } from '../steps/step.ts';
 import type { Log } from './log.ts';
+import type { Spell } from './spelling.ts';
 import { duration, indent, type Paint, printable } from './text.ts';
 
 /** Rows of a long child's output that stay in sight. */
@@ -23,7 +24,7 @@ export interface Foot {
   clear(): string;
 }
 
-export function terminalFoot(stream: NodeJS.WriteStream, paint: Paint): Foot {
+export function terminalFoot(stream: NodeJS.WriteStream, paint: Paint, spell: Spell): Foot {
   let shown = 0;
   const clear = () => {
     const up = shown > 1 ? `\u001b[${shown - 1}A` : '';
@@ -36,7 +37,7 @@ export function terminalFoot(stream: NodeJS.WriteStream, paint: Paint): Foot {
     show(head, rows) {
       const width = (stream.columns || 80) - 1;
       // cut first and painted then: a color that is cut off would not end
-      const lines = [head.slice(0, width), ...rows.map(row => paint('dim', `  ${row}`.slice(0, width)))];
+      const lines = [spell(head).slice(0, width), ...rows.map(row => paint('dim', `  ${spell(row)}`.slice(0, width)))];
       stream.write(clear() + lines.join('\n'));
       shown = head === '' ? 0 : lines.length;
     },

@@ -62,7 +62,7 @@ class Copy implements Disposable {
   }
 
   async doctor(...args: readonly string[]): Promise<Ran> {
-    return await run(process.execPath, [PROGRAM, 'doctor', '--root', this.root, ...args], {});
+    return await run(process.execPath, [PROGRAM, 'doctor', '--root', this.root, ...args], { LANG: 'C.UTF-8' });
   }
 
   [Symbol.dispose](): void {

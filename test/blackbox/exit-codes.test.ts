@@ -1,15 +1,20 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   type FolderGuest,
   type FolderGuestOptions,
   type LicenseService,
   makeFolderGuest,
+  type Ran,
 } from '../helpers/folder-guest.ts';
 import { buildStandInRun } from '../helpers/stand-in-run.ts';
 
 /** Everything but the driver is there, so that one run ends the journey. */
 const nearly = { family: 'debian', nouveau: 'not-bound', prerequisites: 'installed' } as const;
 
+const PROGRAM = join(import.meta.dirname, '../../dist/vgpu-guest.mjs');
+const NOBODY = 65_534;
 const PACKAGE = '/opt/NVIDIA-Linux-x86_64-570.211.01-grid.run';
 
 describe('4: somebody must act first, and nothing was changed', () => {
@@ -177,6 +182,60 @@ describe('wrong usage and configuration', () => {
     expect(stderr).toContain('package');
     guest.write('/etc/vgpu-guest/config.yaml', 'license:\n  timeout: soon\n');
     expect((await guest.vgpuGuest(['plan'])).code).toBe(78);
+  });
+});
+
+describe('a run that ends before it has an answer gives one in JSON all the same', () => {
+  const fault = ({ stdout }: Ran) =>
+    JSON.parse(stdout) as { schema: string; exitCode: number; error: string; remedy?: string };
+
+  test.concurrent.each<[number, readonly string[], string, RegExp]>([
+    [64, ['plan', '--frobnicate'], '', /unknown option '--frobnicate'/],
+    [64, ['frobnicate'], '', /unknown command/],
+    [64, ['token', 'inspect', 'https://portal.example/a.tok'], '', /takes a file of this guest/],
+    [78, ['doctor'], 'driver:\n  pakage: /opt/x.run\n', /did you mean package/],
+    [78, ['status', '--config', '/etc/nowhere.yaml'], '', /there is no such file/],
+  ])('%i: %s', async (code, args, config, words) => {
+    using guest = makeFolderGuest({ ...nearly, config });
+    const ran = await guest.vgpuGuest([...args, '--json']);
+    expect(fault(ran)).toMatchObject({
+      schema: 'vgpu-guest/fault/1',
+      exitCode: code,
+      error: expect.stringMatching(words),
+    });
+    expect(ran.code).toBe(code);
+    // a person reads the same
+    const { error, remedy } = fault(ran);
+    expect(ran.stderr).toBe(`${error}\n${remedy ? `→ ${remedy}\n` : ''}`);
+    expect((await guest.vgpuGuest(args)).stdout).toBe('');
+  });
+
+  test('75: another run is at work', async () => {
+    using guest = makeFolderGuest({ ...nearly, license: { delayS: 2 } });
+    const first = guest.vgpuGuest(['apply', '--json']);
+    await expect.poll(() => guest.read('/var/lib/stubs/journal'), { timeout: 10_000 }).toContain('Acquiring license');
+    const ran = await guest.vgpuGuest(['apply', '--json']);
+    expect(fault(ran)).toMatchObject({
+      schema: 'vgpu-guest/fault/1',
+      exitCode: 75,
+      remedy: expect.stringMatching(/let it finish/),
+    });
+    // one that has an answer gives that alone
+    expect(JSON.parse((await first).stdout)).toMatchObject({ schema: 'vgpu-guest/report/1' });
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)('77: not root (not run by anybody else)', () => {
+    const argv = [PROGRAM, 'apply', '--json'];
+    const { status, stdout } = spawnSync(process.execPath, argv, { uid: NOBODY, env: {}, encoding: 'utf8' });
+    expect([status, JSON.parse(stdout)]).toEqual([
+      77,
+      {
+        schema: 'vgpu-guest/fault/1',
+        exitCode: 77,
+        error: 'only root can change this guest',
+        remedy: 'run it with sudo',
+      },
+    ]);
   });
 });
 

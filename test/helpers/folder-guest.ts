@@ -146,7 +146,7 @@ export function makeFolderGuest(options: FolderGuestOptions = {}): FolderGuest {
   const run = (...[program, ...args]: readonly [string, ...string[]]) =>
     start(at(findProgram(root, program)), args, env);
   const vgpuGuest = (args: readonly string[], more: Readonly<Record<string, string>> = {}) =>
-    start(process.execPath, [PROGRAM, ...args, '--root', root], { ...more });
+    start(process.execPath, [PROGRAM, ...args, '--root', root], { LANG: 'C.UTF-8', ...more });
   const setLicenseService = (service: LicenseService) => write('/var/lib/stubs/license-service', serviceText(service));
 
   layOut();

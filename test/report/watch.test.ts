@@ -54,7 +54,11 @@ test('lines of a long child go to the log file, cleaned, and only the last three
   const written: string[] = [];
   const stream = { columns: 40, write: (text: string) => written.push(text) > 0 } as unknown as NodeJS.WriteStream;
   const { entries, log } = recordingLog();
-  const watcher = createWatcher(log, terminalFoot(stream, plain), plain);
+  const watcher = createWatcher(
+    log,
+    terminalFoot(stream, plain, text => text),
+    plain,
+  );
   watcher.stepBegins(step, 2, 10);
   for (const line of ['one', '\u001b[1mtwo\u001b[0m', '', 'three', 'four']) watcher.progress(line);
   watcher.info('the old initrd is kept');
@@ -72,7 +76,7 @@ test('lines of a long child go to the log file, cleaned, and only the last three
 test('rows never wrap, and a line of the log takes their place', () => {
   const written: string[] = [];
   const stream = { columns: 20, write: (text: string) => written.push(text) > 0 } as unknown as NodeJS.WriteStream;
-  const foot = terminalFoot(stream, plain);
+  const foot = terminalFoot(stream, plain, text => text);
   foot.show('a head that is longer than the terminal', ['row']);
   expect(written).toEqual(['a head that is long\n  row']);
   expect(foot.clear()).toBe('\u001b[1A\r\u001b[J');
