@@ -1,13 +1,14 @@
 import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
-import { GRIDD_CONF, GRIDD_UNIT, isRunning } from '../facts/gridd.ts';
+import { failureOf, GRIDD_BINARY, GRIDD_CONF, GRIDD_UNIT, isRunning } from '../facts/gridd.ts';
 import { STATE_FOLDER } from '../facts/surroundings.ts';
+import { tokenChangedUs } from '../facts/token-files.ts';
 import { timeOf } from '../formats/time.ts';
 import { defineSubject, evidence, type Found, seen, unknown } from './check.ts';
 import {
   confEvidence,
   confValue,
-  gravity,
+  earlierEvidence,
   isLicensed,
   logEvidence,
   needsLicense,
@@ -83,21 +84,21 @@ export const daemon = defineSubject({
         // a reason that it gave itself stands in a finding of its own
         if (standing(griddLog, 'bad-token', 'no-licensable-gpu', 'no-module', 'feature-type').length > 0)
           return undefined;
-        const died = unit.active === 'failed' || (unit.exitCode ?? 0) !== 0;
+        const failure = failureOf(unit);
+        const kept = isLicensed(facts.smi) ? ', so that nobody renews the license that the GPU still has' : '';
         return {
-          severity: gravity(facts.smi),
-          summary: died
-            ? `nvidia-gridd has ended with exit code ${unit.exitCode} (${unit.result})`
-            : 'nvidia-gridd does not run',
-          cause: died
+          severity: isForGood(facts.smi) ? 'warning' : 'error',
+          summary: `nvidia-gridd ${failure ?? 'does not run'}${kept}`,
+          cause: failure
             ? 'its log may tell why; its unit does not start it again'
             : 'nobody has started it, or it was stopped',
-          remedy: died
-            ? 'journalctl -b -u nvidia-gridd, mend what it says, then systemctl reset-failed nvidia-gridd && systemctl restart nvidia-gridd'
+          remedy: failure
+            ? 'vgpu-guest apply starts it again; if it ends again: journalctl -b -u nvidia-gridd, mend what it says, then systemctl reset-failed nvidia-gridd && systemctl restart nvidia-gridd'
             : 'vgpu-guest apply starts it; by hand: systemctl enable --now nvidia-gridd',
           evidence: [
             unitEvidence(gridd),
             ...(griddLog.is === 'read' ? logEvidence(griddLog, griddLog.said.slice(-3)) : []),
+            ...earlierEvidence(griddLog),
           ],
         };
       },
@@ -119,22 +120,25 @@ export const daemon = defineSubject({
     {
       id: 'daemon-outdated',
       causes: [],
-      judge(config, { gridd, system }): Found | undefined {
+      judge(config, facts): Found | undefined {
+        const { gridd, griddLog, system, smi, tokenFiles } = facts;
         const { startedUs } = gridd.unit;
         const newer = [
           { at: GRIDD_CONF, changedUs: gridd.conf?.changedUs },
-          { at: '/usr/bin/nvidia-gridd', changedUs: gridd.binaryChangedUs },
+          { at: GRIDD_BINARY, changedUs: gridd.binaryChangedUs },
+          ...(hasTaken(griddLog) ? [] : [{ at: tokenFiles.path, changedUs: tokenChangedUs(tokenFiles, system.nowUs) }]),
         ].filter(({ changedUs = 0 }) => startedUs !== undefined && changedUs > startedUs && changedUs <= system.nowUs);
         const [first] = newer;
         if (!first || startedUs === undefined) return undefined;
         return {
-          severity: 'warning',
+          severity: isLicensed(smi) || !needsLicense(config, facts) ? 'warning' : 'error',
           summary: `nvidia-gridd runs since before ${first.at} was changed last`,
-          cause: 'it reads its files when it starts',
+          cause: 'it reads its files when it starts; what it said before that is no evidence of how things stand now',
           remedy: restartRemedy(config),
           evidence: [
             ...newer.map(({ at, changedUs = 0 }) => evidence(at, `changed ${timeOf(changedUs)}`)),
             evidence(`systemctl show ${GRIDD_UNIT}`, `InactiveExitTimestamp=${timeOf(startedUs)}`),
+            ...earlierEvidence(griddLog),
           ],
         };
       },
@@ -147,7 +151,9 @@ export const daemon = defineSubject({
         const { startedUs } = gridd.unit;
         if (griddLog.is === 'unknown' || startedUs === undefined || isLicensed(smi) || !needsLicense(config, facts))
           return undefined;
-        const words = griddLog.said.filter(({ kind }) => kind !== 'started');
+        const words = [...griddLog.said, ...griddLog.earlier].filter(
+          ({ kind, atUs = startedUs }) => kind !== 'started' && atUs >= startedUs,
+        );
         if (words.length > 0 || system.nowUs - startedUs < SILENCE_S * 1e6) return undefined;
         return {
           severity: 'warning',
@@ -218,6 +224,18 @@ export const daemon = defineSubject({
     },
   ],
 });
+
+/** A license that never ends is renewed by nobody. */
+function isForGood(smi: Facts['smi']): boolean {
+  return (
+    isLicensed(smi) && smi.answers && smi.gpus.every(({ license }) => /Permanent/.test(license?.raw ?? 'Permanent'))
+  );
+}
+
+/** Since the token was changed it has read one: it looks again while it has none. */
+function hasTaken(log: Facts['griddLog']): boolean {
+  return log.is === 'read' && log.said.some(({ sign, kind }) => sign === 'token-read' || kind === 'success');
+}
 
 function restartRemedy(config: Config): string {
   return config.license.token || config.license.server

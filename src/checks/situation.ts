@@ -5,6 +5,7 @@ import type { GriddSaid } from '../facts/gridd-log.ts';
 import { asksForLicense, virtualization } from '../facts/licensing.ts';
 import { readGriddConf } from '../formats/gridd-conf.ts';
 import type { GriddSign } from '../formats/license-log.ts';
+import { nameOfSignal } from '../formats/signals.ts';
 import { timeOf } from '../formats/time.ts';
 import { type Evidence, evidence, type Found } from './check.ts';
 
@@ -70,7 +71,14 @@ export function standing(log: Facts['griddLog'], ...signs: readonly GriddSign[])
 export function logEvidence(log: Facts['griddLog'], lines: readonly GriddSaid[]): readonly Evidence[] {
   if (log.is === 'unknown') return [];
   const newest = [...new Map(lines.map(line => [line.message, line])).values()].slice(-MOST_LINES);
-  return newest.map(line => evidence(log.from, `${beginning(line)}${line.message}`));
+  const word = (line: GriddSaid) => (log.earlier.includes(line) ? 'earlier, ' : '');
+  return newest.map(line => evidence(log.from, `${word(line)}${beginning(line)}${line.message}`));
+}
+
+/** The last words that matter from before the present token, gridd.conf or daemon: no evidence of how things stand now. */
+export function earlierEvidence(log: Facts['griddLog']): readonly Evidence[] {
+  if (log.is === 'unknown') return [];
+  return logEvidence(log, log.earlier.filter(({ kind }) => kind === 'failure').slice(-2));
 }
 
 export function licenseEvidence(smi: Facts['smi']): readonly Evidence[] {
@@ -84,13 +92,14 @@ export function licenseEvidence(smi: Facts['smi']): readonly Evidence[] {
 }
 
 export function unitEvidence({ unit }: Facts['gridd']): Evidence {
-  const { load, active, enabled, result, exitCode } = unit;
+  const { load, active, enabled, result, exitCode, signal } = unit;
   const shown = [
     `LoadState=${load}`,
     `ActiveState=${active}`,
     `UnitFileState=${enabled}`,
     `Result=${result}`,
     ...(exitCode === undefined ? [] : [`ExecMainStatus=${exitCode}`]),
+    ...(signal === undefined ? [] : [`ExecMainStatus=${signal} (${nameOfSignal(signal)})`]),
   ];
   return evidence('systemctl show nvidia-gridd.service', shown.join(' '));
 }

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { collect, lookAt } from '../facts/facts.ts';
-import type { GriddUnit } from '../facts/gridd.ts';
+import { failureOf, type GriddUnit } from '../facts/gridd.ts';
 import type { SmiFact } from '../facts/smi.ts';
 import type { Guest } from '../guest/guest.ts';
 import { describe, isWithoutFeature, licenseOf } from '../steps/await-license.ts';
@@ -143,9 +143,8 @@ function unlicensed(how: string, { failure, last }: Talk, smi: SmiFact, remedy: 
   return { licensed: false, explanation: `${how}: ${said}; ${wordsOf(smi)}`, remedy: failure?.remedy ?? remedy };
 }
 
-function obituary({ active, exitCode, result }: GriddUnit): string {
-  if (active === 'failed' || exitCode) return `nvidia-gridd has died (${result}, exit code ${exitCode})`;
-  return 'nvidia-gridd does not run';
+function obituary(unit: GriddUnit): string {
+  return `nvidia-gridd ${failureOf(unit) ?? 'does not run'}`;
 }
 
 function wordsOf(smi: SmiFact): string {

@@ -8,6 +8,7 @@ import {
   type InstallerFailure,
   installerErrors,
 } from '../formats/installer-log.ts';
+import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest, Outcome, RunOptions } from '../guest/guest.ts';
 import { failedCommand } from './failed-command.ts';
 import type { Tell } from './tell.ts';
@@ -89,7 +90,7 @@ function explain(deed: InstallDriver, outcome: Outcome, log: string): AgentError
   const errors = [log, stderr].map(installerErrors).find(lines => lines.length > 0) ?? [];
   const last = (stderr.trim() || stdout.trim()).split('\n').slice(-3);
   const quoted = failure ? [failure.line] : errors.length > 0 ? errors.slice(-3) : last;
-  const lines = [`${deed.argv.join(' ')} ended with exit code ${code}`, ...quoted.map(line => `  ${line}`)];
+  const lines = [`${deed.argv.join(' ')} ended with ${exitCodeWords(code)}`, ...quoted.map(line => `  ${line}`)];
   if (failure) lines.push(`  ${failure.cause}`);
   return new AgentError(lines.join('\n'), { remedy: failure?.remedy ?? remedyFor(code, deed.log) });
 }

@@ -3,6 +3,7 @@ import type { Argv } from '../change.ts';
 import { AgentError } from '../errors.ts';
 import type { Family, PackageManager } from '../facts/families.ts';
 import { findManager } from '../facts/prerequisites.ts';
+import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest, Outcome } from '../guest/guest.ts';
 import type { Tell } from './tell.ts';
 
@@ -114,7 +115,7 @@ function endOf(argv: Argv, outcome: Outcome): string {
   const lines = linesOf(outcome);
   const telling = lines.filter(line => TELLING.test(line));
   const quoted = (telling.length > 0 ? telling : lines).slice(-QUOTED_LINES);
-  return `${argv.join(' ')} ended with exit code ${outcome.code}${quoted.map(line => `\n  ${line}`).join('')}`;
+  return `${argv.join(' ')} ended with ${exitCodeWords(outcome.code)}${quoted.map(line => `\n  ${line}`).join('')}`;
 }
 
 function linesOf({ stdout, stderr }: Outcome): readonly string[] {

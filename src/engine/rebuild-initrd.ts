@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import type { Argv, Deed, InitrdBuilder } from '../change.ts';
 import { AgentError } from '../errors.ts';
+import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest } from '../guest/guest.ts';
 import { failedCommand } from './failed-command.ts';
 import type { Tell } from './tell.ts';
@@ -74,7 +75,7 @@ async function check(guest: Guest, { image, builder, holds }: RebuildInitrd, asi
 
   const lister = builder === 'initramfs-tools' ? 'lsinitramfs' : 'lsinitrd';
   const list = await guest.query([lister, aside], CHECK_TIMEOUT_MS);
-  if (list.code !== 0) throw refuse(`${lister} cannot read it: ${list.stderr || `exit code ${list.code}`}`);
+  if (list.code !== 0) throw refuse(`${lister} cannot read it: ${list.stderr || exitCodeWords(list.code)}`);
   if (!/\/nouveau\.ko(\.(xz|zst|gz))?$/m.test(list.stdout)) return;
   if (!(await holdsText(guest, builder, aside, list.stdout, holds))) {
     throw refuse(`it carries nouveau.ko, and ${holds} is not in it as it stands on disk`);

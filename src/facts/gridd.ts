@@ -1,3 +1,4 @@
+import { nameOfSignal } from '../formats/signals.ts';
 import type { GuestView } from '../guest/guest.ts';
 import type { Look } from './facts.ts';
 
@@ -21,9 +22,12 @@ export interface GriddUnit {
   readonly active: string;
   /** UnitFileState: `enabled`, `disabled`, … */
   readonly enabled: string;
-  /** Result and exit code of the last run, `success`, `exit-code`, … */
+  /** Result of the last run: `success`, `exit-code`, `signal`, … */
   readonly result: string;
+  /** Of the main process; one that has not come so far has none. */
   readonly exitCode: number | undefined;
+  /** Number of the signal that ended it instead. */
+  readonly signal?: number;
   readonly mainPid: number | undefined;
   /** When systemd began to start the running daemon, which is before it reads anything; undefined when it does not run. */
   readonly startedUs: number | undefined;
@@ -40,6 +44,13 @@ export const GRIDD_CONF = '/etc/nvidia/gridd.conf';
 /** Whether the daemon is there, or on its way to be. */
 export function isRunning({ active }: GriddUnit): boolean {
   return ['active', 'activating', 'reloading', 'refreshing'].includes(active);
+}
+
+/** Goes on after `nvidia-gridd`; undefined: its last run has not failed. */
+export function failureOf({ active, result, exitCode, signal }: GriddUnit): string | undefined {
+  if (active !== 'failed') return undefined;
+  if (signal !== undefined) return `was ended by ${nameOfSignal(signal)} (${result})`;
+  return exitCode ? `has ended with exit code ${exitCode} (${result})` : `has failed (${result})`;
 }
 
 export async function collectGridd({ guest }: Look): Promise<GriddFact> {
@@ -59,7 +70,18 @@ export async function collectGridd({ guest }: Look): Promise<GriddFact> {
   };
 }
 
-const PROPERTIES = ['LoadState', 'ActiveState', 'SubState', 'UnitFileState', 'Result', 'ExecMainStatus', 'MainPID'];
+const PROPERTIES = [
+  'LoadState',
+  'ActiveState',
+  'SubState',
+  'UnitFileState',
+  'Result',
+  'ExecMainCode',
+  'ExecMainStatus',
+  'MainPID',
+];
+/** ExecMainCode of a process that a signal has ended: CLD_KILLED and CLD_DUMPED of waitid(2). */
+const BY_A_SIGNAL = ['2', '3'];
 
 async function lookAtUnit(guest: GuestView): Promise<GriddUnit> {
   const [shown, startedUs] = await Promise.all([
@@ -73,12 +95,18 @@ async function lookAtUnit(guest: GuestView): Promise<GriddUnit> {
     active: word('ActiveState') || 'unknown',
     enabled: word('UnitFileState'),
     result: word('Result'),
-    exitCode: /^\d+$/.test(word('ExecMainStatus')) ? Number(word('ExecMainStatus')) : undefined,
+    ...endOf(word('ExecMainCode'), word('ExecMainStatus')),
     mainPid: Number(word('MainPID')) || undefined,
     startedUs,
     lastStartedUs: startedUs,
   };
   return isRunning(unit) ? unit : { ...unit, startedUs: undefined };
+}
+
+function endOf(code: string, status: string): Pick<GriddUnit, 'exitCode' | 'signal'> {
+  const number = /^\d+$/.test(status) ? Number(status) : undefined;
+  if (number === undefined || !BY_A_SIGNAL.includes(code)) return { exitCode: number };
+  return { exitCode: undefined, signal: number };
 }
 
 /** Microseconds, which only D-Bus tells on every systemd; systemctl itself prints whole seconds before version 247. */

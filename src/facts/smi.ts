@@ -1,4 +1,5 @@
 import { parseNvidiaSmi, type SmiAnswer } from '../formats/nvidia-smi.ts';
+import { exitCodeWords } from '../formats/signals.ts';
 import type { Outcome } from '../guest/guest.ts';
 import type { Look } from './facts.ts';
 
@@ -28,5 +29,5 @@ function problemOf({ code, stdout, stderr }: Outcome, problem: string): string {
   const words = [stderr, stdout]
     .map(text => text.trim().replace(/\s+/g, ' '))
     .find(text => text !== '' && !text.startsWith('<'));
-  return words ? `nvidia-smi says: ${words.slice(0, 300)}` : `nvidia-smi ended with exit code ${code}`;
+  return words ? `nvidia-smi says: ${words.slice(0, 300)}` : `nvidia-smi ended with ${exitCodeWords(code)}`;
 }

@@ -14,6 +14,8 @@ export interface TokenFilesFact {
   /** Of that directory; 0 where there is none. */
   readonly mode: number;
   readonly uid: number;
+  /** When something last came into it or left it. */
+  readonly changedUs: number;
 }
 
 export interface TokenFile {
@@ -24,6 +26,7 @@ export interface TokenFile {
   readonly realPath: string | undefined;
   readonly mode: number;
   readonly uid: number;
+  readonly changedUs: number;
   readonly inspection: TokenInspection;
 }
 
@@ -38,17 +41,18 @@ export async function collectTokenFiles({ guest, fact }: Look): Promise<TokenFil
     ?.replace(/^"(.*)"$/, '$1');
   const path = given?.startsWith('/') ? given.replace(/(?<=.)\/+$/, '') : DEFAULT_DIRECTORY;
   const stat = await guest.stat(path);
-  const { mode = 0, uid = 0 } = stat ?? {};
-  if (stat?.kind !== 'directory') return { path, is: stat ? 'file' : 'absent', files: [], mode, uid };
+  const { mode = 0, uid = 0, changedUs = 0 } = stat ?? {};
+  if (stat?.kind !== 'directory') return { path, is: stat ? 'file' : 'absent', files: [], mode, uid, changedUs };
   const names = (await guest.list(path)).slice(0, MOST_FILES);
   const files = await Promise.all(names.map(name => lookAt(guest, `${path}/${name}`)));
-  return { path, is: 'directory', files, mode, uid };
+  return { path, is: 'directory', files, mode, uid, changedUs };
 }
 
 async function lookAt(guest: GuestView, path: string): Promise<TokenFile> {
   const [stat, link, realPath] = await Promise.all([guest.stat(path), guest.readLink(path), guest.realPath(path)]);
   const inspection = await inspect();
-  return { path, link, realPath, mode: stat?.mode ?? 0, uid: stat?.uid ?? 0, inspection };
+  const { mode = 0, uid = 0, changedUs = 0 } = stat ?? {};
+  return { path, link, realPath, mode, uid, changedUs, inspection };
 
   async function inspect(): Promise<TokenInspection> {
     if (!stat) return unusable('is a link that leads nowhere');
@@ -61,4 +65,10 @@ async function lookAt(guest: GuestView, path: string): Promise<TokenFile> {
 
 function unusable(because: string): TokenInspection {
   return { is: 'unusable', because };
+}
+
+/** When what nvidia-gridd may take for its token was changed last; what comes from the future of the clock cannot be compared. */
+export function tokenChangedUs({ files, changedUs }: TokenFilesFact, nowUs: number): number {
+  const known = [changedUs, ...files.map(file => file.changedUs)].filter(us => us <= nowUs);
+  return Math.max(0, ...known);
 }

@@ -22,6 +22,7 @@ export interface GriddTalk {
 
 /** What goes wrong between a guest and its license, as far as the daemon's lines tell it apart. */
 export type GriddSign =
+  | 'token-read'
   | 'no-token'
   | 'bad-token'
   | 'identity-too-large'
@@ -95,7 +96,7 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
   ],
   [/^License renewed successfully/, { kind: 'success', meaning: 'the license server has renewed the license' }],
   [/^Acquiring license/, { kind: 'progress', meaning: 'the license server is being asked' }],
-  [/^NLS initialized/, { kind: 'progress', meaning: 'the token has been read and accepted' }],
+  [/^NLS initialized/, { kind: 'progress', sign: 'token-read', meaning: 'the token has been read and accepted' }],
   [/^License returned successfully/, { kind: 'progress', meaning: 'the license has been given back' }],
   [
     /^Mismatch between client and server with respect to licenses held/,

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { execa } from 'execa';
 import type { Guest, GuestView, Outcome } from './guest.ts';
 import { boundedLines } from './lines.ts';
@@ -99,7 +100,7 @@ interface Ending {
   readonly timedOut: boolean;
   readonly exitCode?: number | undefined;
   readonly code?: string | undefined;
-  readonly signal?: string | undefined;
+  readonly signal?: NodeJS.Signals | undefined;
 }
 
 /** As a shell would say it: 127 for an absent program, 124 for one that ran out of time, 128+n for a signal. */
@@ -108,5 +109,5 @@ function codeOf(result: Ending): number {
   if (result.exitCode !== undefined) return result.exitCode;
   if (result.code === 'ENOENT') return 127;
   if (result.code === 'EACCES' || result.code === 'ENOEXEC') return 126;
-  return result.signal === 'SIGKILL' ? 137 : 143;
+  return 128 + constants.signals[result.signal ?? 'SIGTERM'];
 }

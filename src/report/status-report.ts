@@ -1,5 +1,6 @@
 import type { Facts } from '../facts/facts.ts';
 import type { Gpu } from '../facts/gpus.ts';
+import { failureOf } from '../facts/gridd.ts';
 import type { License } from '../steps/await-license.ts';
 
 /** What the report needs to know. */
@@ -22,7 +23,8 @@ export interface StatusJson {
     readonly driver?: string;
   }[];
   readonly driver: { readonly installed?: string; readonly loaded?: string };
-  readonly gridd: { readonly unit: string; readonly active: string };
+  /** `failure` goes on after its name: `was ended by SIGKILL (signal)`. */
+  readonly gridd: { readonly unit: string; readonly active: string; readonly failure?: string };
   readonly license: License;
   readonly rebootNeeded: boolean;
 }
@@ -30,12 +32,13 @@ export interface StatusJson {
 export function statusJson(facts: StatusFacts): StatusJson {
   const { system, gpus, driver, gridd } = facts;
   const installed = driver.installed ?? driver.onDisk;
+  const failure = failureOf(gridd.unit);
   return {
     schema: 'vgpu-guest/status/1',
     guest: { distribution: system.name, kernel: system.kernel, virtualization: facts.virtualization },
     gpus: gpus.map(gpu => gpuJson(gpu, facts)),
     driver: { ...(installed ? { installed } : {}), ...(driver.loaded ? { loaded: driver.loaded } : {}) },
-    gridd: { unit: gridd.unit.load, active: gridd.unit.active },
+    gridd: { unit: gridd.unit.load, active: gridd.unit.active, ...(failure ? { failure } : {}) },
     license: facts.license,
     rebootNeeded: facts.rebootNeeded,
   };
@@ -50,10 +53,15 @@ export function statusText({ guest, gpus, driver, gridd, license, rebootNeeded }
         ['GPU', [address, name, mode, `driver ${bound ?? 'none'}`].filter(Boolean).join(', ')] as const,
     ),
     ['driver', `${driver.installed ?? 'none'} installed, ${driver.loaded ?? 'none'} loaded`],
-    ['nvidia-gridd', `unit ${gridd.unit}, ${gridd.active}`],
+    ['nvidia-gridd', `unit ${gridd.unit}, ${gridd.active}${gridd.failure ? `: it ${gridd.failure}` : ''}`],
     [
       'license',
-      [license.state, license.product, license.expiresAt && `until ${localTime(license.expiresAt)}`]
+      [
+        license.state,
+        license.product,
+        license.expiresAt && `until ${localTime(license.expiresAt)}`,
+        ...(license.expiresAt && ['inactive', 'failed'].includes(gridd.active) ? ['and nobody renews it'] : []),
+      ]
         .filter(Boolean)
         .join(', '),
     ],

@@ -1,7 +1,7 @@
 import { blocked, type Change, due, settled } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
-import { GRIDD_BINARY, GRIDD_UNIT, isRunning } from '../facts/gridd.ts';
+import { failureOf, GRIDD_BINARY, GRIDD_UNIT, isRunning } from '../facts/gridd.ts';
 import { asksForLicense, virtualization } from '../facts/licensing.ts';
 import { configureGridd } from './configure-gridd.ts';
 import { placeToken } from './place-token.ts';
@@ -84,8 +84,8 @@ function absent({ gridd, driver }: Reads) {
 function staleness(config: Config, { gridd, token, system }: Reads, ahead: ReadonlySet<string>): string | undefined {
   const { unit, conf, binaryChangedUs } = gridd;
   if (!isRunning(unit)) {
-    const failed = unit.active === 'failed' || (unit.exitCode ?? 0) !== 0;
-    return `nvidia-gridd does not run${failed ? ` (its last run ended with exit code ${unit.exitCode}, ${unit.result})` : ''}`;
+    const failure = failureOf(unit);
+    return `nvidia-gridd does not run${failure === undefined ? '' : `: it ${failure}`}`;
   }
   if (ahead.has(configureGridd.id)) return 'gridd.conf is about to change';
   if (ahead.has(placeToken.id)) return 'the token directory is about to change';

@@ -1,5 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { brief, conf, diagnose, find, griddLog, HEALTHY, NOW_US, smi, tokenFiles, unit } from '../helpers/doctor.ts';
+import type { Facts } from '../../src/facts/facts.ts';
+import {
+  brief,
+  conf,
+  diagnose,
+  find,
+  griddLog,
+  HEALTHY,
+  NOW_US,
+  smi,
+  tokenFile,
+  tokenFiles,
+  unit,
+} from '../helpers/doctor.ts';
 
 const UNLICENSED = smi('Unlicensed (Unrestricted)');
 const DEAD = { active: 'inactive', mainPid: undefined, startedUs: undefined } as const;
@@ -29,6 +42,21 @@ describe('a unit', () => {
       severity: 'error',
       summary: 'nvidia-gridd has ended with exit code 127 (exit-code)',
       remedy: expect.stringContaining('systemctl reset-failed nvidia-gridd'),
+    });
+  });
+
+  test('whose daemon was killed is told so by the name of the signal, and that its license is not renewed', () => {
+    const died = unit({ ...DEAD, active: 'failed', result: 'signal', exitCode: undefined, signal: 9 });
+    expect(find('daemon-dead', died)).toMatchObject({
+      severity: 'error',
+      summary: 'nvidia-gridd was ended by SIGKILL (signal), so that nobody renews the license that the GPU still has',
+      evidence: expect.arrayContaining([
+        expect.objectContaining({ shows: expect.stringContaining('ExecMainStatus=9 (SIGKILL)') }),
+      ]),
+    });
+    // unless nobody has to
+    expect(find('daemon-dead', { ...died, ...smi('Licensed (Expiry: Permanent)') })).toMatchObject({
+      severity: 'warning',
     });
   });
 
@@ -71,6 +99,23 @@ test('a daemon that is older than its gridd.conf has not read it', () => {
   expect(
     find('daemon-outdated', { gridd: { ...HEALTHY.gridd, conf: { text: '', changedUs: NOW_US + 1e9 } } }),
   ).toBeUndefined();
+});
+
+test('a daemon that is older than its token speaks of another one, until it has taken the present one', () => {
+  const changed = tokenFiles(tokenFile(undefined, { changedUs: NOW_US - 1e6 }));
+  const log = griddLog('Failed to acquire license from dls (Info: X - Error: No pool features found for : X)');
+  const earlier = log.griddLog.is === 'read' ? log.griddLog.said : [];
+  const before = { griddLog: { ...log.griddLog, said: [], earlier } } as Pick<Facts, 'griddLog'>;
+  expect(find('daemon-outdated', { ...UNLICENSED, ...changed, ...before })).toMatchObject({
+    severity: 'error',
+    summary: expect.stringContaining('/etc/nvidia/ClientConfigToken'),
+    evidence: expect.arrayContaining([
+      { at: 'journalctl -b -t nvidia-gridd', shows: expect.stringMatching(/^earlier, \S+Z Failed to acquire/) },
+    ]),
+  });
+  expect(find('product-not-on-server', { ...UNLICENSED, ...changed, ...before })).toBeUndefined();
+  expect(find('daemon-silent', { ...UNLICENSED, ...changed, ...before })).toBeUndefined();
+  expect(find('daemon-outdated', { ...UNLICENSED, ...changed, ...griddLog('NLS initialized') })).toBeUndefined();
 });
 
 describe('a daemon that says nothing', () => {

@@ -41,7 +41,7 @@ describe('no token where nvidia-gridd looks', () => {
   });
 
   test('is a path that names the file itself', () => {
-    const files = { path: TOKEN, is: 'file', files: [], mode: 0, uid: 0 } as const;
+    const files = { path: TOKEN, is: 'file', files: [], mode: 0, uid: 0, changedUs: 0 } as const;
     const found = find('token-missing', { ...NONE, ...conf(`ClientConfigTokenPath=${TOKEN}`), tokenFiles: files }, {});
     expect(found?.summary).toContain('is a file and must be the directory');
     expect(found?.evidence).toContainEqual({ at: '/etc/nvidia/gridd.conf', shows: `ClientConfigTokenPath=${TOKEN}` });

@@ -260,7 +260,7 @@ describe('a guest that gets none', () => {
       `while :; do ${inJournal(`Shutdown (${PID})`)}; sleep 0.1; done`,
     ];
     expect((await waitIn({ journal, smi: ':' })).explanation).toMatch(
-      /^nvidia-gridd has died \(exit-code, exit code 1\)/,
+      /^nvidia-gridd has ended with exit code 1 \(exit-code\)/,
     );
   });
 
@@ -286,7 +286,7 @@ describe('a guest that gets none', () => {
     expect(await waitIn({ journal, unit })).toMatchObject({
       licensed: false,
       explanation:
-        'nvidia-gridd has died (exit-code, exit code 1): the kernel module is not loaded, or of another version than nvidia-gridd (nvidia-gridd: Failed to initialise RM client); nvidia-smi says Unlicensed (Unrestricted)',
+        'nvidia-gridd has ended with exit code 1 (exit-code): the kernel module is not loaded, or of another version than nvidia-gridd (nvidia-gridd: Failed to initialise RM client); nvidia-smi says Unlicensed (Unrestricted)',
     });
   });
 
@@ -388,7 +388,9 @@ describe('a guest without a journal', () => {
     const unit = { active: 'failed', result: 'exit-code', exitCode: 1 };
     const { told, explanation } = await waitIn({ syslog: logFile, lastWords: REFUSAL, unit });
     expect(told).toEqual(TOLD);
-    expect(explanation).toMatch(/^nvidia-gridd has died .* the license server has no license of the product/);
+    expect(explanation).toMatch(
+      /^nvidia-gridd has ended with exit code 1 .* the license server has no license of the product/,
+    );
   });
 
   it('has them there where no line bears a number', async () => {

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import { lookAt } from '../../src/facts/facts.ts';
 import { openGuest } from '../../src/guest/open-guest.ts';
@@ -36,6 +36,51 @@ it('the log begins where the last daemon began', async () => {
     ['Started (812)', 'started'],
     ['NLS initialized', 'progress'],
   ]);
+});
+
+describe('no evidence of how things stand now are', () => {
+  const OLD = [line('Started (700)', 700, 1000), line('Failed to acquire license from dls', 700, 1001)];
+  const started = (pid: number, atS: number) => ({
+    systemctl: `printf 'LoadState=loaded\\nActiveState=active\\nMainPID=${pid}\\n'`,
+    busctl: `echo 't ${atS}000000'`,
+  });
+  const brief = (log: Awaited<ReturnType<typeof logOf>>) =>
+    log.is === 'read' && [log.earlier.map(({ message }) => message), log.said.map(({ message }) => message)];
+
+  it('the words of a daemon that has ended, while the present one is silent', async () => {
+    const log = await logOf({}, { journalctl: journal(...OLD), ...started(812, 1010) });
+    expect(brief(log)).toEqual([['Started (700)', 'Failed to acquire license from dls'], []]);
+  });
+
+  it('nor while the first line of the present one is missing', async () => {
+    const present = line('NLS initialized', 812, 1011);
+    const log = await logOf({}, { journalctl: journal(...OLD, present), ...started(812, 1010) });
+    expect(brief(log)).toEqual([[], ['NLS initialized']]);
+  });
+
+  it('but those of a daemon whose clock was set back since its start are', async () => {
+    const present = [line('Started (812)', 812, 1010), line('NLS initialized', 812, 501)];
+    expect(brief(await logOf({}, { journalctl: journal(...OLD, ...present), ...started(812, 1010) }))).toEqual([
+      [],
+      ['Started (812)', 'NLS initialized'],
+    ]);
+    const jumped = [line('Started (812)', 812, 500), line('NLS initialized', 812, 501)];
+    expect(brief(await logOf({}, { journalctl: journal(...OLD, ...jumped), ...started(812, 1010) }))).toEqual([
+      [],
+      ['Started (812)', 'NLS initialized'],
+    ]);
+  });
+
+  it.each([
+    ['the token was changed', { 'etc/nvidia/ClientConfigToken/a.tok': 'x' }],
+    ['gridd.conf was changed', { 'etc/nvidia/gridd.conf': 'FeatureType=2\n' }],
+  ])('what was said before %s', async (_, files) => {
+    const lateS = Math.floor(Date.now() / 1000) + 60;
+    const lines = [line('Started (812)', 812, 1010), line('Failed to acquire', 812, 1011)];
+    const after = [line('NLS initialized', 812, lateS)];
+    const log = await logOf(files, { journalctl: journal(...lines, ...after), ...started(812, 1010) });
+    expect(brief(log)).toEqual([['Started (812)', 'Failed to acquire'], ['NLS initialized']]);
+  });
 });
 
 it('a daemon that never started in this boot has said nothing, which is known', async () => {

@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import { lookAt } from '../../src/facts/facts.ts';
-import { isRunning } from '../../src/facts/gridd.ts';
+import { failureOf, isRunning } from '../../src/facts/gridd.ts';
 import { openGuest } from '../../src/guest/open-guest.ts';
 import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.ts';
 
 /** In the order in which systemd 255 prints them, which is not the order of the question. */
 const ACTIVE =
-  'Result=success\\nMainPID=812\\nExecMainStatus=0\\nLoadState=loaded\\nActiveState=active\\nSubState=running\\nUnitFileState=enabled\\n';
+  'Result=success\\nMainPID=812\\nExecMainCode=0\\nExecMainStatus=0\\nLoadState=loaded\\nActiveState=active\\nSubState=running\\nUnitFileState=enabled\\n';
 const FAILED =
-  'Result=exit-code\\nMainPID=0\\nExecMainStatus=1\\nLoadState=loaded\\nActiveState=failed\\nSubState=failed\\nUnitFileState=disabled\\n';
+  'Result=exit-code\\nMainPID=0\\nExecMainCode=1\\nExecMainStatus=1\\nLoadState=loaded\\nActiveState=failed\\nSubState=failed\\nUnitFileState=disabled\\n';
 const NOT_FOUND =
   'Result=success\\nMainPID=0\\nExecMainStatus=0\\nLoadState=not-found\\nActiveState=inactive\\nSubState=dead\\nUnitFileState=\\n';
 const BUS_PATH = '/org/freedesktop/systemd1/unit/nvidia_2dgridd_2eservice';
@@ -71,6 +71,30 @@ it('a daemon that died keeps the time of its last start apart', async () => {
     startedUs: undefined,
     lastStartedUs: 1_795_194_087_123_456,
   });
+});
+
+it.each([
+  ['Result=signal\\nExecMainCode=2\\nExecMainStatus=9', { signal: 9 }, 'was ended by SIGKILL (signal)'],
+  ['Result=core-dump\\nExecMainCode=3\\nExecMainStatus=11', { signal: 11 }, 'was ended by SIGSEGV (core-dump)'],
+  ['Result=exit-code\\nExecMainCode=1\\nExecMainStatus=9', { exitCode: 9 }, 'has ended with exit code 9 (exit-code)'],
+  // what has failed is the process that should have started it
+  ['Result=exit-code\\nExecMainCode=0\\nExecMainStatus=0', { exitCode: 0 }, 'has failed (exit-code)'],
+  [
+    'Result=start-limit-hit\\nExecMainCode=2\\nExecMainStatus=40',
+    { signal: 40 },
+    'was ended by signal 40 (start-limit-hit)',
+  ],
+])('a daemon that has failed (%s) says how', async (shown, end, words) => {
+  const { gridd } = await griddOf({ show: `${shown}\\nMainPID=0\\nLoadState=loaded\\nActiveState=failed\\n` });
+  expect(gridd.unit).toMatchObject(end);
+  expect(failureOf(gridd.unit)).toBe(words);
+});
+
+it('a daemon that was stopped by a signal has not failed', async () => {
+  const { gridd } = await griddOf({
+    show: 'Result=success\\nMainPID=0\\nExecMainCode=2\\nExecMainStatus=15\\nLoadState=loaded\\nActiveState=inactive\\n',
+  });
+  expect(failureOf(gridd.unit)).toBeUndefined();
 });
 
 it('a guest without the unit has no start', async () => {

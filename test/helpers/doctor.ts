@@ -27,11 +27,11 @@ export const CLAIMS: TokenClaims = {
 
 export function tokenFile(path = TOKEN, given: Partial<TokenFile> = {}): TokenFile {
   const inspection = { is: 'token', claims: CLAIMS } as const;
-  return { path, link: undefined, realPath: path, mode: 0o744, uid: 0, inspection, ...given };
+  return { path, link: undefined, realPath: path, mode: 0o744, uid: 0, changedUs: 0, inspection, ...given };
 }
 
 export function tokenFiles(...files: readonly TokenFile[]): Pick<Facts, 'tokenFiles'> {
-  return { tokenFiles: { path: DIRECTORY, is: 'directory', files, mode: 0o755, uid: 0 } };
+  return { tokenFiles: { path: DIRECTORY, is: 'directory', files, mode: 0o755, uid: 0, changedUs: 0 } };
 }
 
 /** nvidia-smi's answer: one GPU, its name and mode, and what it says of the license (undefined: no section). */
@@ -53,7 +53,12 @@ export function smi(
   const section: SmiLicense | undefined =
     license === undefined
       ? undefined
-      : { state: states[license] ?? 'unknown', product, expiresAt: undefined, raw: license };
+      : {
+          state: states[license] ?? (license.startsWith('Licensed') ? 'licensed' : 'unknown'),
+          product,
+          expiresAt: undefined,
+          raw: license,
+        };
   const gpu: SmiGpu = { address: '0000:00:06.0', name, uuid: 'GPU-1', mode, license: section };
   return { smi: { answers: true, driverVersion: version, gpus: [gpu] } };
 }
@@ -68,7 +73,7 @@ export function griddLog(...messages: readonly string[]): Pick<Facts, 'griddLog'
     atUs: NOW_US - 5 * MINUTE_US + index * 1e6,
     ...interpret(message),
   }));
-  return { griddLog: { is: 'read', from: 'journalctl -b -t nvidia-gridd', said } };
+  return { griddLog: { is: 'read', from: 'journalctl -b -t nvidia-gridd', said, earlier: [] } };
 }
 
 export function kernelLog(...driver: readonly string[]): Pick<Facts, 'kernelLog'> {

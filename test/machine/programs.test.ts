@@ -101,3 +101,8 @@ test('letters that two pieces share are not broken', async () => {
   for await (const line of guest.follow(['journal'], new AbortController().signal)) lines.push(line);
   expect(lines).toEqual(['grün', 'last']);
 });
+
+test('a program that a signal has ended has the code that a shell would give it', async () => {
+  const { guest } = guestWith('work', 'kill -SEGV $$');
+  expect((await guest.query(['work'])).code).toBe(139);
+});

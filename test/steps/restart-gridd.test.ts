@@ -76,7 +76,7 @@ describe('nvidia-gridd', () => {
     [
       'has died',
       { unit: { ...STOPPED, active: 'failed', result: 'exit-code', exitCode: 1 } },
-      ['restart: nvidia-gridd does not run (its last run ended with exit code 1, exit-code)'],
+      ['restart: nvidia-gridd does not run: it has ended with exit code 1 (exit-code)'],
     ],
     ['is being started', { unit: { active: 'activating' } }, ['settled']],
     [
