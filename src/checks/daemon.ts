@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
 import { failureOf, GRIDD_BINARY, GRIDD_CONF, GRIDD_UNIT, isRunning } from '../facts/gridd.ts';
-import { STATE_FOLDER } from '../facts/surroundings.ts';
+import { STATE_FOLDER, stateFolderFault } from '../facts/surroundings.ts';
 import { tokenChangedUs } from '../facts/token-files.ts';
 import { timeOf } from '../formats/time.ts';
 import { defineSubject, evidence, type Found, seen, unknown } from './check.ts';
@@ -49,25 +49,24 @@ export const daemon = defineSubject({
       id: 'state-folder',
       causes: [35],
       judge(config, facts): Found | undefined {
-        const { surroundings, gridd } = facts;
-        const { stateFolder, readOnlyMount } = surroundings;
-        const isFolder = stateFolder?.kind === 'directory';
-        if (!needsLicense(config, facts) || !gridd.binary || (isFolder && !readOnlyMount)) return undefined;
+        const { surroundings, gridd, griddLog } = facts;
+        const fault = stateFolderFault(surroundings);
+        const refused = standing(griddLog, 'cannot-write');
+        if (!needsLicense(config, facts) || !gridd.binary || (!fault && refused.length === 0)) return undefined;
         // a daemon that runs has found it or made it
-        const runs = isRunning(gridd.unit);
+        const works = isRunning(gridd.unit) && refused.length === 0;
         return {
-          severity: runs ? 'warning' : 'error',
-          summary: readOnlyMount
-            ? `${STATE_FOLDER} is on a file system that cannot be written`
-            : `${STATE_FOLDER} is ${stateFolder ? 'no directory' : 'not there'}`,
-          cause: 'nvidia-gridd keeps there what it knows of its license, and may end where it cannot',
-          remedy: readOnlyMount
-            ? `let ${STATE_FOLDER} be written: mount -o remount,rw, or a writable file system of its own there; then systemctl restart nvidia-gridd`
-            : `install -d -m 0755 -o root -g root ${STATE_FOLDER}, then systemctl restart nvidia-gridd`,
+          severity: works ? 'warning' : 'error',
+          summary: fault?.because ?? 'nvidia-gridd cannot write what it keeps',
+          cause: fault
+            ? 'nvidia-gridd keeps there what it knows of its license, and may end where it cannot'
+            : `its log says so; ${STATE_FOLDER}, where it keeps what it knows, can be written as far as it can be seen`,
+          remedy:
+            fault?.remedy ??
+            'df and mount show which file system is full or read-only; then systemctl restart nvidia-gridd',
           evidence: [
-            readOnlyMount
-              ? evidence('/proc/self/mounts', readOnlyMount)
-              : evidence(STATE_FOLDER, stateFolder ? 'no directory' : 'not there'),
+            ...(fault ? [evidence(fault.at, fault.shows)] : []),
+            ...logEvidence(griddLog, refused),
             unitEvidence(gridd),
           ],
         };
@@ -82,7 +81,9 @@ export const daemon = defineSubject({
         if (unit.load !== 'loaded' || isRunning(unit) || !gridd.binary || !needsLicense(config, facts))
           return undefined;
         // a reason that it gave itself stands in a finding of its own
-        if (standing(griddLog, 'bad-token', 'no-licensable-gpu', 'no-module', 'feature-type').length > 0)
+        if (
+          standing(griddLog, 'bad-token', 'no-licensable-gpu', 'no-module', 'feature-type', 'cannot-write').length > 0
+        )
           return undefined;
         const failure = failureOf(unit);
         const kept = isLicensed(facts.smi) ? ', so that nobody renews the license that the GPU still has' : '';

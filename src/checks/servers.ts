@@ -125,15 +125,18 @@ export const servers = defineSubject({
         const refused = standing(griddLog, 'tls');
         const [first] = doubtful;
         if (!first && refused.length === 0) return undefined;
+        // many a DLS has an authority of its own, and the license has come all the same
+        const isOwnAuthority = doubtful.every(({ fault }) => !(fault in WHY_NOT_TRUSTED));
         return {
-          severity: refused.length > 0 ? gravity(facts.smi) : 'warning',
+          severity:
+            refused.length > 0 ? gravity(facts.smi) : isOwnAuthority && isLicensed(facts.smi) ? 'info' : 'warning',
           summary: first
             ? `this guest does not trust the certificate of ${nameOf(first.server)}`
             : 'nvidia-gridd does not trust the license server',
           cause: first
             ? whyNotTrusted(first.fault)
             : 'its connection may be intercepted, or the DLS has another certificate than its token knows',
-          remedy: `if that is the certificate of your DLS: download a new token after each change of it, and let this guest trust its authority (${commandsOf(system).trustAuthority}); if it is that of an intercepting proxy: except ${first?.server.host ?? 'the license server'} from it`,
+          remedy: remedyForAuthority(first?.server, system),
           evidence: [
             ...doubtful.flatMap(({ server, fault }) => [
               evidence(`TLS to ${nameOf(server)}`, fault),
@@ -146,6 +149,17 @@ export const servers = defineSubject({
     },
   ],
 });
+
+/** What the trust of the guest itself is worth to nvidia-gridd has not been published. */
+function remedyForAuthority(server: LicenseServer | undefined, system: Facts['system']): string {
+  const name = server ? nameOf(server) : 'the license server';
+  return [
+    `see who issued the certificate of ${name}`,
+    'if it is your own DLS: download a new token from it, as after each change of its certificate or host name, and vgpu-guest token rotate FILE',
+    `if it is an intercepting proxy: let it except ${server?.host ?? 'that host'}`,
+    `to let the programs of this guest trust that authority: ${commandsOf(system).trustAuthority} (whether nvidia-gridd goes by that is not known)`,
+  ].join('; ');
+}
 
 type Seen = Pick<Facts, 'servers' | 'smi' | 'gridd'>;
 
@@ -207,18 +221,19 @@ function faultOf(probe: Probe): string | undefined {
   return probe.is === 'connected' && probe.tls?.is === 'agreed' ? probe.tls.fault : undefined;
 }
 
-/** Codes of OpenSSL and of Node. */
+/** Codes of OpenSSL and of Node; all others are about the authority. */
+const WHY_NOT_TRUSTED: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: "a certificate of the chain has expired, or the guest's clock is ahead",
+  CERT_NOT_YET_VALID: "a certificate of the chain is not valid yet: the guest's clock may be behind",
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'the certificate is for another name: something may answer in the place of the license server',
+};
+
 function whyNotTrusted(fault: string): string {
-  switch (fault) {
-    case 'CERT_HAS_EXPIRED':
-      return "a certificate of the chain has expired, or the guest's clock is ahead";
-    case 'CERT_NOT_YET_VALID':
-      return "a certificate of the chain is not valid yet: the guest's clock may be behind";
-    case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return 'the certificate is for another name: something may answer in the place of the license server';
-    default:
-      return 'its authority is none that this guest knows: the own one of a DLS, or that of an intercepting proxy; whether nvidia-gridd minds cannot be seen from here';
-  }
+  return (
+    WHY_NOT_TRUSTED[fault] ??
+    'its authority is none that this guest knows: the own one of a DLS, or that of an intercepting proxy; whether nvidia-gridd minds, its log and the license tell'
+  );
 }
 
 function chainEvidence({ host, port, probe }: LicenseServer): readonly Evidence[] {

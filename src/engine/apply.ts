@@ -8,10 +8,10 @@ import type { Guest } from '../guest/guest.ts';
 import { type License, licenseOf } from '../steps/await-license.ts';
 import type { Step } from '../steps/step.ts';
 import { CLOCK_STEP_US, type Enactable, enact, NoLicense } from './enact.ts';
-import { lastFailure } from './gridd-talk.ts';
 import { lookForAll, plan } from './plan.ts';
 import { arrangeResume, endResume, type ResumeMarker, readMarker, refuseLoop } from './resume.ts';
 import type { Tell } from './tell.ts';
+import { whyDead } from './why-dead.ts';
 
 export type StepOutcome = 'settled' | 'changed' | 'reboot-needed' | 'blocked' | 'failed' | 'unlicensed' | 'not-reached';
 
@@ -191,12 +191,9 @@ async function conclude(run: Run, step: Step, doing: Doing, verdict: Verdict): P
 async function ineffective({ guest, config }: Run, next: Change, beganUs: number): Promise<AgentError> {
   const message = `everything was done, and still ${next.because}`;
   const isDead = next.kind === 'service' && next.unit === GRIDD_UNIT;
-  const said = isDead ? await lastFailure(guest, config.license.server ? 'server' : 'token', beganUs) : undefined;
+  const death = isDead ? await whyDead(guest, config, beganUs) : undefined;
   const readLog = 'the log /var/log/vgpu-guest.log has what was run and what it said';
-  if (!said) return new AgentError(message, { remedy: readLog });
-  return new AgentError(`${message}\n  nvidia-gridd: ${said.message} (${said.meaning})`, {
-    remedy: said.remedy ?? readLog,
-  });
+  return new AgentError([message, ...(death?.lines ?? [])].join('\n  '), { remedy: death?.remedy ?? readLog });
 }
 
 async function reboot(run: Run, step: Step, because: string, changedSince: boolean): Promise<Result> {

@@ -2,10 +2,12 @@ import type { Config } from '../config/schema.ts';
 import { collect, lookAt } from '../facts/facts.ts';
 import { failureOf, type GriddUnit } from '../facts/gridd.ts';
 import type { SmiFact } from '../facts/smi.ts';
+import { type LicenseSource, serversInWords } from '../formats/license-log.ts';
 import type { Guest } from '../guest/guest.ts';
 import { describe, isWithoutFeature, licenseOf } from '../steps/await-license.ts';
-import { type Listener, listenToGridd, type Talk } from './gridd-talk.ts';
+import { type Listener, listenToGridd, lookForSource, type Talk } from './gridd-talk.ts';
 import type { Tell } from './tell.ts';
+import { LOOK_INTO_THE_JOURNAL, whatLacks } from './why-dead.ts';
 
 export interface LicenseWait {
   readonly timeoutMs: number;
@@ -18,6 +20,8 @@ export interface LicenseOutcome {
   /** A sentence about the guest. */
   readonly explanation: string;
   readonly remedy: string | undefined;
+  /** The daemon itself has said what is wrong, and something is known to do about it. */
+  readonly isExplained?: boolean;
 }
 
 /**
@@ -29,20 +33,24 @@ export async function awaitLicense(guest: Guest, config: Config, wait: LicenseWa
   wait.signal.throwIfAborted();
   wait.signal.addEventListener('abort', bell.ring);
   try {
-    const { gridd, system } = await collect(lookAt(guest, config), ['gridd', 'system']);
+    const [{ gridd, system }, source] = await Promise.all([
+      collect(lookAt(guest, config), ['gridd', 'system']),
+      lookForSource(guest, config),
+    ]);
     const startedUs = gridd.unit.lastStartedUs ?? 0;
     const hasJustStarted = startedUs <= system.nowUs && startedUs > system.nowUs - LATELY_US;
     const syslogPath = system.family?.syslogPath ?? SYSLOG_PATH;
     const listener = listenToGridd(guest, {
       unit: gridd.unit,
-      source: config.license.server ? 'server' : 'token',
+      source,
       syslogPath,
       newsFromUs: hasJustStarted ? startedUs : system.nowUs,
       tell: wait.tell,
       onNews: bell.ring,
     });
     try {
-      return await poll(guest, config, wait, listener, bell);
+      const outcome = await poll({ guest, config, wait, listener, bell, source });
+      return outcome.licensed ? outcome : await withWhatLacks(outcome, guest, config);
     } finally {
       await listener.stop();
     }
@@ -64,13 +72,16 @@ const MOST_HURRIED_LOOKS = 5;
 /** How long a line may take from the daemon through the log to here. */
 const LAST_WORDS_MS = 1_500;
 
-async function poll(
-  guest: Guest,
-  config: Config,
-  wait: LicenseWait,
-  listener: Listener,
-  bell: Bell,
-): Promise<LicenseOutcome> {
+interface Poll {
+  readonly guest: Guest;
+  readonly config: Config;
+  readonly wait: LicenseWait;
+  readonly listener: Listener;
+  readonly bell: Bell;
+  readonly source: LicenseSource;
+}
+
+async function poll({ guest, config, wait, listener, bell, source }: Poll): Promise<LicenseOutcome> {
   const deadlineMs = performance.now() + wait.timeoutMs;
   let hurriedLooks = 0;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs + 1_000, LONGEST_PAUSE_MS)) {
@@ -90,12 +101,12 @@ async function poll(
       // somebody may just have restarted it
       const { unit } = await lookAt(guest, config).fact('gridd');
       if (isDead(unit)) return unlicensed(obituary(unit), talk, smi, LOOK_INTO_THE_JOURNAL);
-      if (talk.failure?.hard) return unlicensed('nvidia-gridd gets no license', talk, smi, ASK_THE_SERVER);
+      if (talk.failure?.hard) return unlicensed('nvidia-gridd gets no license', talk, smi, askTheServer(source));
     }
     const leftMs = deadlineMs - performance.now();
     const hasNews = () => listener.talk().successes > successes && hurriedLooks < MOST_HURRIED_LOOKS;
     if (leftMs <= 0 && !hasNews()) {
-      const remedy = isWithoutFeature(config, smi) ? REBOOT_FOR_THE_FEATURE : ASK_THE_SERVER;
+      const remedy = isWithoutFeature(config, smi) ? REBOOT_FOR_THE_FEATURE : askTheServer(source);
       return unlicensed(`no license has come within ${wait.timeoutMs / 1000} s`, listener.talk(), smi, remedy);
     }
     // a slow nvidia-smi is not asked all the time
@@ -123,12 +134,24 @@ function isDead({ active }: GriddUnit): boolean {
   return active === 'inactive' || active === 'failed';
 }
 
-const LOOK_INTO_THE_JOURNAL = 'journalctl -b -u nvidia-gridd says why; mend that, and run vgpu-guest apply again';
-const ASK_THE_SERVER =
-  'journalctl -b -t nvidia-gridd has all that it said; see whether the license server can be reached and has a license left; license.timeout is how long to wait';
+function askTheServer(source: LicenseSource): string {
+  return `journalctl -b -t nvidia-gridd has all that it said; see whether ${serversInWords(source)} can be reached (vgpu-guest doctor tries) and has a license left; license.timeout is how long to wait`;
+}
 
 const REBOOT_FOR_THE_FEATURE =
   'the driver shows the product of FeatureType 0: if the driver was loaded before license.feature was set, reboot the guest; else see in journalctl -b -t nvidia-gridd whether the license server can be reached';
+
+/** What the daemon lacks counts where it has not said itself what is wrong. */
+async function withWhatLacks(outcome: LicenseOutcome, guest: Guest, config: Config): Promise<LicenseOutcome> {
+  const lacking = await whatLacks(guest, config);
+  if (!lacking) return outcome;
+  const { explanation, remedy, isExplained } = outcome;
+  return {
+    ...outcome,
+    explanation: `${explanation}; ${lacking.because}`,
+    remedy: isExplained ? remedy : lacking.remedy,
+  };
+}
 
 function licensed(explanation: string): LicenseOutcome {
   return { licensed: true, explanation, remedy: undefined };
@@ -140,7 +163,9 @@ function unlicensed(how: string, { failure, last }: Talk, smi: SmiFact, remedy: 
     : last
       ? `nvidia-gridd said last: ${last.message} (${last.meaning})`
       : 'nvidia-gridd has said nothing';
-  return { licensed: false, explanation: `${how}: ${said}; ${wordsOf(smi)}`, remedy: failure?.remedy ?? remedy };
+  const explanation = `${how}: ${said}; ${wordsOf(smi)}`;
+  const isExplained = failure?.remedy !== undefined;
+  return { licensed: false, explanation, remedy: failure?.remedy ?? remedy, isExplained };
 }
 
 function obituary(unit: GriddUnit): string {

@@ -8,12 +8,12 @@ import type { Guest } from '../guest/guest.ts';
 import { awaitLicense } from './await-license.ts';
 import { failedCommand } from './failed-command.ts';
 import { fetchToken } from './fetch-token.ts';
-import { lastFailure } from './gridd-talk.ts';
 import { installDriver } from './install-driver.ts';
 import { installPackages } from './install-packages.ts';
 import { rebuildInitrd } from './rebuild-initrd.ts';
 import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
 import type { Tell } from './tell.ts';
+import { whyDead } from './why-dead.ts';
 
 /** A deed that is done at once; a reboot ends the run instead. */
 export type Enactable = Exclude<Change, { kind: 'reboot' }>;
@@ -115,13 +115,10 @@ async function service(
   const beganUs = guest.nowUs() - CLOCK_STEP_US;
   const outcome = await guest.run(argv, { timeoutMs: SERVICE_TIMEOUT_MS, onLine: line => tell.progress(line) });
   if (outcome.code === 0) return;
-  const source = config.license.server ? 'server' : 'token';
-  const said = unit === GRIDD_UNIT ? await lastFailure(guest, source, beganUs) : undefined;
-  const failed = failedCommand(argv, outcome, said?.remedy ?? `journalctl -b -u ${unit} says why`);
-  if (!said) throw failed;
-  throw new AgentError(`${failed.message}\n  nvidia-gridd: ${said.message} (${said.meaning})`, {
-    remedy: failed.remedy,
-  });
+  const death = unit === GRIDD_UNIT ? await whyDead(guest, config, beganUs) : undefined;
+  const failed = failedCommand(argv, outcome, death?.remedy ?? `journalctl -b -u ${unit} says why`);
+  if (!death) throw failed;
+  throw new AgentError([failed.message, ...death.lines].join('\n  '), { remedy: failed.remedy });
 }
 
 async function license(timeoutMs: number, { guest, config, tell, stop }: Surroundings): Promise<void> {

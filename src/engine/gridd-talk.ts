@@ -1,11 +1,15 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Argv } from '../change.ts';
+import type { Config } from '../config/schema.ts';
 import { messageOf } from '../errors.ts';
+import { collect, lookAt } from '../facts/facts.ts';
 import { GRIDD_UNIT, type GriddUnit } from '../facts/gridd.ts';
+import { licenseSourceOf } from '../facts/servers.ts';
 import {
   type GriddLine,
   type GriddTalk,
   interpret,
+  type LicenseSource,
   readJournalLine,
   readSyslogLine,
   startedPid,
@@ -36,8 +40,7 @@ export interface Listener {
 
 export interface Listening {
   readonly unit: GriddUnit;
-  /** Where the license is to come from. */
-  readonly source: 'token' | 'server';
+  readonly source: LicenseSource;
   /** Where the system logger writes, for a guest without a journal. */
   readonly syslogPath: string;
   /** What the daemon said before counts as well, but is no news that a person must be told. */
@@ -102,10 +105,15 @@ export function listenToGridd(guest: Guest, listening: Listening): Listener {
   }
 }
 
+/** Where the license is to come from, as token and gridd.conf stand now. */
+export async function lookForSource(guest: GuestView, config: Config): Promise<LicenseSource> {
+  return licenseSourceOf(config, await collect(lookAt(guest, config), ['tokenFiles', 'token', 'gridd']));
+}
+
 /** What a daemon said that was started at `sinceUs` and has ended: its newest failure that has a remedy, else its newest failure. */
 export async function lastFailure(
   guest: GuestView,
-  source: Listening['source'],
+  source: LicenseSource,
   sinceUs: number,
 ): Promise<Heard | undefined> {
   const { stdout } = await guest.query([

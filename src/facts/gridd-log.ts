@@ -9,6 +9,7 @@ import {
 import type { GuestView } from '../guest/guest.ts';
 import type { Look } from './facts.ts';
 import type { GriddUnit } from './gridd.ts';
+import { licenseSourceOf } from './servers.ts';
 import { tokenChangedUs } from './token-files.ts';
 
 /** What the daemon that was started last has said. Lines about another token or gridd.conf than the present one are kept apart. */
@@ -35,18 +36,20 @@ const JOURNAL = 'journalctl -b -t nvidia-gridd';
 const SYSLOG_PATH = '/var/log/messages';
 
 export async function collectGriddLog({ guest, config, fact }: Look): Promise<GriddLogFact> {
-  const source = config.license.server ? 'server' : 'token';
-  const [{ family, nowUs }, { unit, conf }, tokenFiles] = await Promise.all([
+  const [{ family, nowUs }, gridd, tokenFiles, token] = await Promise.all([
     fact('system'),
     fact('gridd'),
     fact('tokenFiles'),
+    fact('token'),
   ]);
+  const { unit, conf } = gridd;
+  const source = licenseSourceOf(config, { tokenFiles, token, gridd });
   const syslogPath = family?.syslogPath ?? SYSLOG_PATH;
   const found = (await readJournal(guest)) ?? (await readSyslog(guest, syslogPath));
   if (!found) return { is: 'unknown', because: `neither the journal nor ${syslogPath} can be read` };
   const { own, before } = tellApart(found.lines, unit);
   const confUs = conf && conf.changedUs <= nowUs ? conf.changedUs : 0;
-  const changedUs = Math.max(confUs, source === 'token' ? tokenChangedUs(tokenFiles, nowUs) : 0);
+  const changedUs = Math.max(confUs, source.world === 'token' ? tokenChangedUs(tokenFiles, nowUs) : 0);
   // a line without a time cannot be told apart, and counts
   const from = own.findIndex(({ atUs = changedUs }) => atUs >= changedUs);
   const start = from < 0 ? own.length : from;

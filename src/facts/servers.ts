@@ -1,4 +1,6 @@
+import type { Config } from '../config/schema.ts';
 import { readGriddConf } from '../formats/gridd-conf.ts';
+import type { LicenseSource } from '../formats/license-log.ts';
 import type { TokenClaims } from '../formats/token.ts';
 import type { GuestView, Outcome, Probe } from '../guest/guest.ts';
 import type { Facts, Look } from './facts.ts';
@@ -37,6 +39,16 @@ const FIRST_BRANCH_WITHOUT_SERVER = 525;
 const TRUSTED = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/ca-bundle.pem'];
 const TRUSTED_LIMIT_BYTES = 4 * 1024 * 1024;
 
+/** Where the license is to come from, as far as it can be known without asking anybody. */
+export function licenseSourceOf(
+  { license }: Config,
+  { tokenFiles, token, gridd }: Pick<Facts, 'tokenFiles' | 'token' | 'gridd'>,
+): LicenseSource {
+  return license.server
+    ? { world: 'server', servers: namedByConf(gridd) }
+    : { world: 'token', servers: namedByTokens(tokenFiles, token).slice(0, MOST_SERVERS) };
+}
+
 type Named = Pick<LicenseServer, 'host' | 'port' | 'services' | 'world' | 'from'>;
 
 export async function collectServers({ guest, fact }: Look): Promise<ServersFact> {
@@ -46,7 +58,10 @@ export async function collectServers({ guest, fact }: Look): Promise<ServersFact
     fact('gridd'),
     fact('driver'),
   ]);
-  const named = [...namedByTokens(files, token), ...namedByConf(gridd, driver)].slice(0, MOST_SERVERS);
+  const named = [...namedByTokens(files, token), ...(knowsLegacyServers(driver) ? namedByConf(gridd) : [])].slice(
+    0,
+    MOST_SERVERS,
+  );
   if (named.length === 0) return [];
   const trusted = named.some(({ world }) => world === 'token') ? await findTrusted(guest) : undefined;
   const hosts = new Map([...new Set(named.map(({ host }) => host))].map(host => [host, resolve(guest, host)] as const));
@@ -81,8 +96,11 @@ function serversOf(from: string, { nodes }: TokenClaims): readonly Named[] {
   return [...servers.values()];
 }
 
-function namedByConf({ conf }: Facts['gridd'], { loaded, onDisk }: Facts['driver']): readonly Named[] {
-  if (Number.parseInt(loaded ?? onDisk ?? '', 10) >= FIRST_BRANCH_WITHOUT_SERVER) return [];
+function knowsLegacyServers({ loaded, onDisk }: Facts['driver']): boolean {
+  return !(Number.parseInt(loaded ?? onDisk ?? '', 10) >= FIRST_BRANCH_WITHOUT_SERVER);
+}
+
+function namedByConf({ conf }: Facts['gridd']): readonly Named[] {
   const keys = readGriddConf(conf?.text ?? '');
   return ['', 'Backup'].flatMap(which => {
     const host = keys.get(`${which}ServerAddress`)?.replace(/^"(.*)"$/, '$1');

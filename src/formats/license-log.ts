@@ -9,6 +9,13 @@ export interface GriddLine {
   readonly cursor?: string;
 }
 
+/** Where the license is to come from, for what there is to do about a line. */
+export interface LicenseSource {
+  readonly world: 'token' | 'server';
+  /** Those that the token or gridd.conf names; empty: they are not known. */
+  readonly servers: readonly { readonly host: string; readonly port: number }[];
+}
+
 /** What such a line means. */
 export interface GriddTalk {
   readonly kind: 'started' | 'progress' | 'noise' | 'success' | 'failure';
@@ -31,6 +38,7 @@ export type GriddSign =
   | 'feature-type'
   | 'no-licensable-gpu'
   | 'no-module'
+  | 'cannot-write'
   | 'restricted'
   | 'refused'
   | 'tls'
@@ -67,10 +75,32 @@ export function startedPid(message: string): number | undefined {
   return asNumber(/^Started \((\d+)\)/.exec(message)?.[1]);
 }
 
-/** What nvidia-gridd says, in other words, as far as its lines have been published; `source` is where the license is to come from. */
-export function interpret(message: string, source: 'token' | 'server' = 'token'): GriddTalk {
-  if (source === 'server' && NO_TOKEN.test(message))
-    return { kind: 'noise', meaning: 'a legacy server needs no token' };
+/** What nvidia-gridd says, in other words, as far as its lines have been published. */
+export function interpret(message: string, source: LicenseSource = UNKNOWN_SOURCE): GriddTalk {
+  const talk = meaningOf(message, source);
+  return talk.remedy === undefined ? talk : { ...talk, remedy: named(talk.remedy, source) };
+}
+
+const UNKNOWN_SOURCE: LicenseSource = { world: 'token', servers: [] };
+
+/** `dls.example.com:443 and 10.0.0.5:7070`; the ports are those of the token or of gridd.conf, whatever is usual elsewhere. */
+export function serversInWords({ world, servers }: LicenseSource): string {
+  if (servers.length === 0) return world === 'token' ? 'every node and port of the token' : 'the license server';
+  return [...new Set(servers.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`))].join(
+    ' and ',
+  );
+}
+
+/** They stand for what the token or gridd.conf names. */
+const SERVERS = '{servers}';
+const HOST = '{host}';
+
+function named(remedy: string, source: LicenseSource): string {
+  return remedy.replace(SERVERS, serversInWords(source)).replace(HOST, source.servers[0]?.host ?? 'NAME');
+}
+
+function meaningOf(message: string, { world }: LicenseSource): GriddTalk {
+  if (world === 'server' && NO_TOKEN.test(message)) return { kind: 'noise', meaning: 'a legacy server needs no token' };
   const known = TABLE.find(([pattern]) => pattern.test(message));
   if (known) return { ...known[1], ...(known[1].kind === 'failure' ? reasonOf(message) : {}) };
   if (!/fail|error|unable|cannot|invalid|denied/i.test(message)) return { kind: 'noise', meaning: '' };
@@ -113,6 +143,17 @@ const TABLE: readonly (readonly [RegExp, GriddTalk])[] = [
   [/^Failed to open file \S*gridd\.conf/, { kind: 'noise', meaning: 'there is no gridd.conf' }],
   [/^Unable to open directory \/etc\/nvidia\/license/, { kind: 'noise', meaning: 'there is no node-locked license' }],
   [/^Failed to unlock PID file/, { kind: 'noise', meaning: 'the daemon is ending' }],
+  [
+    // the words of the C library (EROFS, ENOSPC), whatever nvidia-gridd says around them
+    /Read-only file system|No space left on device/,
+    {
+      kind: 'failure',
+      sign: 'cannot-write',
+      meaning: 'a file system to which nvidia-gridd writes is read-only or full; it keeps its state in /var/lib/nvidia',
+      remedy:
+        'vgpu-guest doctor shows the mount of /var/lib/nvidia; let it be written, then systemctl restart nvidia-gridd',
+    },
+  ],
   [
     NO_TOKEN,
     {
@@ -207,7 +248,8 @@ const REASONS: readonly (readonly [
     {
       sign: 'tls',
       meaning: 'the connection to the license server is not trusted',
-      remedy: 'except the license server from any inspecting proxy; after a new DLS certificate, download a new token',
+      remedy:
+        'vgpu-guest doctor shows who issued the certificate of {servers}: if it is your own DLS, download a new token from it, as after each change of its certificate or host name, and vgpu-guest token rotate FILE; if it is an intercepting proxy, let it except that host',
     },
   ],
   [
@@ -251,7 +293,7 @@ const REASONS: readonly (readonly [
       sign: 'no-name',
       meaning: "the license server's name is not found",
       remedy:
-        'let the guest resolve the name (resolvectl query NAME); it is the one in the line, or that of the DLS in the licensing portal',
+        'let the guest resolve the name (getent ahosts {host} shows what it finds): set its name server, or put the DLS into /etc/hosts',
     },
   ],
   [
@@ -259,8 +301,7 @@ const REASONS: readonly (readonly [
     {
       sign: 'unreachable',
       meaning: 'the license server cannot be reached',
-      remedy:
-        'open the way to it in the firewall: port 443 for CLS and DLS as the token says, 7070 for a legacy server',
+      remedy: 'open the way from this guest to {servers} in firewall and routing, and see that the service runs there',
     },
   ],
 ];

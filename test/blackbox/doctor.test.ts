@@ -212,7 +212,20 @@ const SPOILED: readonly (readonly [string, (guest: Copy) => Promise<void>, strin
     },
     'error server-unreachable',
   ],
-  ['TLS is intercepted', withTls({ fault: 'SELF_SIGNED_CERT_IN_CHAIN' }), 'warning tls-not-trusted'],
+  [
+    'TLS is intercepted',
+    async guest => {
+      await withTls({ fault: 'SELF_SIGNED_CERT_IN_CHAIN' })(guest);
+      await guest.say('nvidia-gridd', 'Started (4242)', 4242);
+      await guest.say(
+        'nvidia-gridd',
+        `Failed to acquire license from ${HOST} (Info: X - Error: SSL certificate problem)`,
+        4242,
+      );
+      await unlicensed(guest);
+    },
+    'error tls-not-trusted',
+  ],
   [
     'the unit is masked',
     async guest => {

@@ -85,6 +85,22 @@ describe('/var/lib/nvidia', () => {
     expect(found?.evidence[0]).toEqual(shown);
   });
 
+  test('has no room left', () => {
+    expect(find('state-folder', { ...UNLICENSED, ...around({ freeBytes: 0 }), ...unit(DEAD) })?.summary).toMatch(
+      /^the file system of \/var\/lib\/nvidia has no room left/,
+    );
+  });
+
+  test('cannot be written, says the daemon itself', () => {
+    const said = griddLog('Failed to update local trusted store - No space left on device');
+    expect(find('state-folder', { ...UNLICENSED, ...said })).toMatchObject({
+      severity: 'error',
+      cause: expect.stringContaining('as far as it can be seen'),
+      evidence: [{ at: 'journalctl -b -t nvidia-gridd' }, {}],
+    });
+    expect(brief(diagnose({ ...UNLICENSED, ...said }))).not.toContain('error license-refused');
+  });
+
   test('is a warning while the daemon runs', () => {
     expect(find('state-folder', around({ stateFolder: undefined }))?.severity).toBe('warning');
   });

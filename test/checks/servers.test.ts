@@ -140,6 +140,15 @@ describe('TLS to the license server', () => {
     ]);
   });
 
+  test('of an unknown authority is only to know where the license comes all the same', () => {
+    const seen = (fault: string) => find('tls-not-trusted', { servers: [server({ probe: withFault(fault) })] });
+    expect(seen('SELF_SIGNED_CERT_IN_CHAIN')).toMatchObject({
+      severity: 'info',
+      remedy: expect.stringMatching(/download a new token from it.*whether nvidia-gridd goes by that is not known/),
+    });
+    expect(seen('CERT_HAS_EXPIRED')?.severity).toBe('warning');
+  });
+
   test('is an error when nvidia-gridd minds', () => {
     const log = griddLog(
       'Failed to acquire license from dls (Info: X - Error: SSL certificate problem: self signed certificate)',

@@ -243,6 +243,7 @@ test('a file that is not UTF-8 is not damaged by a change', async () => {
 
 test('a daemon that ends at once is quoted, and an earlier one is not', async () => {
   const root = guestInFolder();
+  writeFiles(root, { 'var/lib/nvidia/log': '' });
   writeProgram(root, 'systemctl', 'echo "Job for nvidia-gridd.service failed." >&2; exit 1');
   const line = (message: string, us: string) => `echo '{"MESSAGE":"${message}","__REALTIME_TIMESTAMP":"'${us}'"}'`;
   const restart: Change = { kind: 'service', unit: 'nvidia-gridd.service', action: 'restart', because: 'it is old' };

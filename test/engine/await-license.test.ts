@@ -1,10 +1,11 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { configSchema } from '../../src/config/schema.ts';
+import { configSchema, type Settings } from '../../src/config/schema.ts';
 import { awaitLicense, type LicenseOutcome } from '../../src/engine/await-license.ts';
 import { openGuest } from '../../src/guest/open-guest.ts';
 import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.ts';
+import { makeToken } from '../helpers/token.ts';
 
 /** A moment ago: it was started for this wait. */
 const STARTED_US = Date.now() * 1000 - 2_000_000;
@@ -58,6 +59,8 @@ interface Given {
     readonly exitCode?: number;
     readonly mainPid?: number;
   };
+  readonly files?: Readonly<Record<string, string>>;
+  readonly settings?: Settings;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -69,6 +72,7 @@ function prepare({
   smi = journal || lastWords ? AFTER_ALL_IS_SAID : '',
   unit = {},
   startedUs = STARTED_US,
+  files = {},
 }: Given): string {
   const root = temporaryFolder();
   const { active = 'active', result = 'success', exitCode = 0, mainPid = active === 'active' ? PID : 0 } = unit;
@@ -78,6 +82,8 @@ function prepare({
     'yes.xml': smiXml('Licensed (Expiry: 2026-7-7 16:1:44 GMT)'),
     'no.xml': smiXml('Unlicensed (Unrestricted)'),
     'etc/os-release': 'ID=sles\nVERSION_ID=15.6\nPRETTY_NAME="SLES"\n',
+    'var/lib/nvidia/log': '',
+    ...files,
   });
   writeProgram(root, 'systemctl', 'cat "$GUEST_ROOT/show"');
   writeProgram(root, 'busctl', `echo 't ${startedUs}'`);
@@ -112,7 +118,8 @@ async function waitIn(given: Given, onTold: (text: string, root: string) => void
     if (given.lastWords !== undefined && text.includes(given.lastWords)) writeFiles(root, { said: '' });
     onTold(text, root);
   };
-  const outcome = await awaitLicense(openGuest({ root }), CONFIG, {
+  const config = given.settings ? configSchema.parse(given.settings) : CONFIG;
+  const outcome = await awaitLicense(openGuest({ root }), config, {
     timeoutMs: given.timeoutMs ?? 60_000,
     tell: {
       info: tell,
@@ -294,6 +301,49 @@ describe('a guest that gets none', () => {
     const { explanation, remedy } = await waitIn({ journal: [FOR_EVER], unit: { active: 'inactive' } });
     expect(explanation).toMatch(/^nvidia-gridd does not run: nvidia-gridd has said nothing/);
     expect(remedy).toContain('journalctl -b -u nvidia-gridd');
+  });
+
+  const READ_ONLY = '/dev/vda2 / btrfs rw 0 0\n/dev/vdb /var/lib/nvidia ext4 ro,relatime 0 0\n';
+
+  it('is told of the mount that keeps the daemon from its state, whether it has died of it in silence', async () => {
+    const waited = await waitIn({
+      journal: [FOR_EVER],
+      unit: { active: 'failed', result: 'exit-code', exitCode: 1 },
+      files: { 'proc/self/mounts': READ_ONLY },
+    });
+    expect(waited.explanation).toMatch(
+      /^nvidia-gridd has ended with exit code 1.*; \/var\/lib\/nvidia is on a file system that is mounted read-only \(\/proc\/self\/mounts: \/dev\/vdb .* ext4 ro/,
+    );
+    expect(waited.remedy).toContain('remount,rw');
+  });
+
+  it('or says so and lives on', async () => {
+    const journal = [inJournal('Failed to update local trusted store - Read-only file system'), FOR_EVER];
+    const waited = await waitIn({ journal, timeoutMs: 200, files: { 'proc/self/mounts': READ_ONLY } });
+    expect(waited.explanation).toMatch(
+      /read-only or full.*\(nvidia-gridd: Failed to update .*; \/var\/lib\/nvidia is on/,
+    );
+    expect(waited.remedy).toContain('/var/lib/nvidia');
+  });
+
+  const UNREACHABLE = 'Failed to acquire license from HOST (Info: X - Error: Connection timed out)';
+
+  it('is told of the nodes and ports that its token names', async () => {
+    const nodes = [{ host: 'dls-1.example' }, { host: 'dls-2.example', ports: { auth: 8443, lease: 8444 } }];
+    const files = { 'etc/nvidia/ClientConfigToken/a.tok': makeToken({ nodes }) };
+    const told = await waitIn({ journal: [inJournal(UNREACHABLE), FOR_EVER], timeoutMs: 200, files });
+    expect(told.remedy).toMatch(
+      /open the way from this guest to dls-1\.example:443 and dls-2\.example:8443 and dls-2\.example:8444 /,
+    );
+    const silent = await waitIn({ journal: [FOR_EVER], timeoutMs: 200, files });
+    expect(silent.remedy).toMatch(/whether dls-1\.example:443 and .* can be reached/);
+  });
+
+  it('is told of the port that gridd.conf names for a legacy server', async () => {
+    const files = { 'etc/nvidia/gridd.conf': 'ServerAddress=10.5.8.208\nServerPort=7071\n' };
+    const settings = { license: { server: { address: '10.5.8.208', port: 7071 } } };
+    const journal = [inJournal(UNREACHABLE.replace('acquire', 'acquire/renew')), FOR_EVER];
+    expect((await waitIn({ journal, timeoutMs: 200, files, settings })).remedy).toMatch(/to 10\.5\.8\.208:7071 in/);
   });
 });
 

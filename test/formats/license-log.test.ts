@@ -75,9 +75,26 @@ describe('what nvidia-gridd says', () => {
     });
   });
 
+  it.each([
+    ['Connection refused', /from this guest to dls\.example:8443 and \[2001:db8::1\]:8444 in firewall/],
+    ["Couldn't resolve host name", /getent ahosts dls\.example shows/],
+    ['SSL certificate problem', /certificate of dls\.example:8443 and .*download a new token/],
+  ])('after a refusal for "%s" the remedy names the servers of this guest', (reason, remedy) => {
+    const servers = [
+      { host: 'dls.example', port: 8443 },
+      { host: '2001:db8::1', port: 8444 },
+    ];
+    const message = `Failed to acquire license from dls.example (Info: X - Error: ${reason})`;
+    expect(interpret(message, { world: 'token', servers }).remedy).toMatch(remedy);
+    expect(interpret(message).remedy).not.toMatch(/[{}]/);
+  });
+
   it('about a missing token does not matter with a legacy server', () => {
     const message = 'Unable to fetch the client configuration token file';
-    expect([interpret(message, 'token').kind, interpret(message, 'server').kind]).toEqual(['failure', 'noise']);
+    expect((['token', 'server'] as const).map(world => interpret(message, { world, servers: [] }).kind)).toEqual([
+      'failure',
+      'noise',
+    ]);
   });
 
   it('does not take a host name for a cause', () => {

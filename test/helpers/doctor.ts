@@ -155,6 +155,7 @@ export const HEALTHY: Facts = {
   surroundings: {
     stateFolder: { kind: 'directory', sizeBytes: 0, mode: 0o755, uid: 0, gid: 0, modifiedUs: 0, changedUs: 0 },
     readOnlyMount: undefined,
+    freeBytes: 1e9,
     dbusPolicy: '/etc/dbus-1/system.d/nvidia-grid.conf',
     azure: undefined,
   },
