@@ -1,9 +1,8 @@
 import type { Facts } from '../facts/facts.ts';
 import { timeOf } from '../formats/time.ts';
-import { judgeDates } from '../formats/token.ts';
 import { defineSubject, type Evidence, evidence, type Found, seen, unknown } from './check.ts';
 import { commandsOf } from './commands.ts';
-import { gravity, logEvidence, standing } from './situation.ts';
+import { gravity, hasExpired, logEvidence, standing } from './situation.ts';
 
 /** A license is refused where clocks differ; nobody has written down by how much. This is what no clock in step ever shows. */
 const TOLERANCE_S = 60;
@@ -52,11 +51,10 @@ export const clock = defineSubject({
           .filter(({ aheadS }) => Math.abs(aheadS) > TOLERANCE_S);
         const isOff = Math.abs(found.aheadS ?? 0) > TOLERANCE_S;
         // an expired token is refused with the same words, and stands in a finding of its own
-        const hasExpired = tokenFiles.files.some(
-          ({ inspection }) =>
-            inspection.is === 'token' && judgeDates(inspection.claims, facts.system.nowUs)?.is === 'expired',
+        const isOver = tokenFiles.files.some(
+          ({ inspection }) => inspection.is === 'token' && hasExpired(inspection.claims, facts),
         );
-        if (apart.length === 0 && !isOff && (refused.length === 0 || hasExpired)) return undefined;
+        if (apart.length === 0 && !isOff && (refused.length === 0 || isOver)) return undefined;
         const [first] = apart;
         return {
           severity: refused.length > 0 ? gravity(smi) : 'warning',

@@ -9,6 +9,8 @@ import {
   confEvidence,
   confValue,
   earlierEvidence,
+  gravity,
+  hasEnd,
   isLicensed,
   logEvidence,
   needsLicense,
@@ -86,9 +88,10 @@ export const daemon = defineSubject({
         )
           return undefined;
         const failure = failureOf(unit);
-        const kept = isLicensed(facts.smi) ? ', so that nobody renews the license that the GPU still has' : '';
+        const isEnding = isLicensed(facts.smi) && hasEnd(facts.smi);
+        const kept = isEnding ? ', so that nobody renews the license that the GPU still has' : '';
         return {
-          severity: isForGood(facts.smi) ? 'warning' : 'error',
+          severity: isEnding ? 'error' : gravity(facts.smi),
           summary: `nvidia-gridd ${failure ?? 'does not run'}${kept}`,
           cause: failure
             ? 'its log may tell why; its unit does not start it again'
@@ -225,13 +228,6 @@ export const daemon = defineSubject({
     },
   ],
 });
-
-/** A license that never ends is renewed by nobody. */
-function isForGood(smi: Facts['smi']): boolean {
-  return (
-    isLicensed(smi) && smi.answers && smi.gpus.every(({ license }) => /Permanent/.test(license?.raw ?? 'Permanent'))
-  );
-}
 
 /** Since the token was changed it has read one: it looks again while it has none. */
 function hasTaken(log: Facts['griddLog']): boolean {

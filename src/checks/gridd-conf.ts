@@ -1,4 +1,6 @@
-import { virtualization } from '../facts/licensing.ts';
+import type { Config } from '../config/schema.ts';
+import type { Facts } from '../facts/facts.ts';
+import { asksForLicense, virtualization } from '../facts/licensing.ts';
 import { defineSubject, evidence, type Found, seen } from './check.ts';
 import {
   branchOf,
@@ -36,17 +38,21 @@ export const griddConf = defineSubject({
     {
       id: 'server-unsupported',
       causes: [24],
-      judge(_config, facts): Found | undefined {
+      judge({ license: { server } }, facts): Found | undefined {
         const branch = branchOf(facts) ?? 0;
         const usable = facts.tokenFiles.files.some(({ inspection }) => inspection.is === 'token');
-        if (branch < FIRST_BRANCH_WITHOUT_SERVER || !confValue(facts.gridd, 'ServerAddress') || usable)
-          return undefined;
+        const isNamed = confValue(facts.gridd, 'ServerAddress') !== undefined && !usable;
+        if (branch < FIRST_BRANCH_WITHOUT_SERVER || !(server || isNamed)) return undefined;
         return {
           severity: gravity(facts.smi),
-          summary: `gridd.conf names a legacy license server, which a driver of R${branch} cannot use`,
+          summary: `${isNamed ? 'gridd.conf' : 'license.server'} names a legacy license server, which a driver of R${branch} cannot use`,
           cause: 'the legacy license server ended with R510 (vGPU 14); since R525 the license comes by a token',
           remedy: `get a client configuration token of CLS or DLS, set license.token in ${CONFIG_FILE} to it instead of license.server, and run vgpu-guest apply`,
-          evidence: [...confEvidence(facts.gridd, 'ServerAddress', 'ServerPort'), ...versionEvidence(facts)],
+          evidence: [
+            ...(server ? [evidence(CONFIG_FILE, `license.server.address: ${server.address}`)] : []),
+            ...confEvidence(facts.gridd, 'ServerAddress', 'ServerPort'),
+            ...versionEvidence(facts),
+          ],
         };
       },
     },
@@ -112,13 +118,13 @@ export const griddConf = defineSubject({
     {
       id: 'feature-type',
       causes: [21],
-      judge(_config, facts): Found | undefined {
+      judge(config, facts): Found | undefined {
         const { gridd, griddLog } = facts;
         const refused = standing(griddLog, 'feature-type');
         const value = confValue(gridd, 'FeatureType') ?? '';
         const isLegal = ['', '0', '1', '2', '4'].includes(value) && !confEvidence(gridd, 'FeatureType').some(isQuoted);
-        if (refused.length === 0 && isLegal) return undefined;
         const found = virtualization(facts);
+        if (refused.length === 0 && isLegal) return nobodySays(config, facts);
         return {
           severity: refused.length > 0 ? gravity(facts.smi) : 'warning',
           summary:
@@ -136,6 +142,20 @@ export const griddConf = defineSubject({
     },
   ],
 });
+
+/** On pass-through apply goes no further without it. */
+function nobodySays(config: Config, { smi, gpus, gridd }: Pick<Facts, 'smi' | 'gpus' | 'gridd'>): Found | undefined {
+  const { mode, evidence: shows } = virtualization({ smi, gpus });
+  const isSaid = config.license.feature !== 'auto' || config.gridd.FeatureType !== undefined;
+  if (mode !== 'pass-through' || isSaid || !asksForLicense(config)) return undefined;
+  return {
+    severity: gravity(smi),
+    summary: 'the GPU is passed through, and the configuration does not say which license it needs',
+    cause: 'on pass-through FeatureType decides which license is asked for, and only the operator can know it',
+    remedy: `set license.feature in ${CONFIG_FILE} to vws (graphics), compute or vapps, and run vgpu-guest apply`,
+    evidence: [evidence('virtualization mode', shows), ...confEvidence(gridd, 'FeatureType')],
+  };
+}
 
 /** The daemon compares the bare text with `2` and `4`. */
 function isQuoted({ shows }: { readonly shows: string }): boolean {

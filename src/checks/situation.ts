@@ -5,8 +5,10 @@ import type { GriddSaid } from '../facts/gridd-log.ts';
 import { asksForLicense, virtualization } from '../facts/licensing.ts';
 import { readGriddConf } from '../formats/gridd-conf.ts';
 import type { GriddSign } from '../formats/license-log.ts';
+import { featureOfProduct } from '../formats/nvidia-smi.ts';
 import { nameOfSignal } from '../formats/signals.ts';
 import { timeOf } from '../formats/time.ts';
+import { judgeDates, type TokenClaims } from '../formats/token.ts';
 import { type Evidence, evidence, type Found } from './check.ts';
 
 /** Whether this guest is to be licensed at all: by its configuration, by its vGPU, or by what somebody has put in place by hand. */
@@ -23,7 +25,20 @@ export function isLicensed(smi: Facts['smi']): boolean {
 
 /** What stands in the way of a license is a warning as long as the guest still has one. */
 export function gravity(smi: Facts['smi']): Found['severity'] {
-  return isLicensed(smi) ? 'warning' : 'error';
+  return isLicensed(smi) && !hasNoneOfItsOwn(smi) ? 'warning' : 'error';
+}
+
+/** What the driver shows on pass-through where nothing has been licensed: published applications, without an end. */
+function hasNoneOfItsOwn(smi: Facts['smi']): boolean {
+  const gpus = smi.answers ? smi.gpus.filter(({ mode }) => mode === 'pass-through') : [];
+  return gpus.some(
+    ({ license }) => featureOfProduct(license?.product ?? '') === 'vapps' && /Expiry: N\/A/.test(license?.raw ?? ''),
+  );
+}
+
+/** Somebody has to renew it. */
+export function hasEnd(smi: Facts['smi']): boolean {
+  return smi.answers && smi.gpus.some(({ license }) => license?.expiresAt !== undefined);
 }
 
 /** 570 of 570.211.01; undefined: no driver is known. */
@@ -65,6 +80,13 @@ export function standing(log: Facts['griddLog'], ...signs: readonly GriddSign[])
   const success = log.said.findLastIndex(({ kind }) => kind === 'success');
   const failures = log.said.slice(success + 1).filter(({ kind }) => kind === 'failure');
   return signs.length === 0 ? failures : failures.filter(({ sign }) => sign !== undefined && signs.includes(sign));
+}
+
+/** Where the license server says that the time is over, a token is not given the benefit of a clock that may be off. */
+export function hasExpired(claims: TokenClaims, { system, griddLog }: Pick<Facts, 'system' | 'griddLog'>): boolean {
+  if (judgeDates(claims, system.nowUs)?.is === 'expired') return true;
+  const { expiresUs } = claims;
+  return expiresUs !== undefined && expiresUs <= system.nowUs && standing(griddLog, 'clocks-differ').length > 0;
 }
 
 /** The newest of such lines; the same words count once. */

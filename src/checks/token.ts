@@ -7,6 +7,7 @@ import {
   confEvidence,
   confValue,
   gravity,
+  hasExpired,
   isLicensed,
   logEvidence,
   needsLicense,
@@ -48,6 +49,7 @@ export const token = defineSubject({
         // what is wrong with it stands in a finding of its own
         if (
           asked.source.is === 'unusable' ||
+          (asked.source.is === 'usable' && gridd.unit.load === 'masked') ||
           tokensOf(facts).some(found => isUntimely(found, facts, 'expired', 'early', 'contradictory'))
         )
           return undefined;
@@ -91,7 +93,9 @@ export const token = defineSubject({
           severity: gravity(smi),
           summary: first ? `${first.path} ${first.because}` : `nvidia-gridd refuses the token in ${tokenFiles.path}`,
           cause: first
-            ? 'it was changed on its way (a login page saved in its place, an editor, a mail program), or it is another file; nvidia-gridd takes every file in its directory for a token and ends at one that is none'
+            ? first.because === 'is not there'
+              ? 'license.token names a file that nobody has put there, or another path than was meant'
+              : 'it was changed on its way (a login page saved in its place, an editor, a mail program), or it is another file; nvidia-gridd takes every file in its directory for a token and ends at one that is none'
             : 'its form is right, so its signature may not be: a character was changed, or it is of another license service instance',
           remedy:
             bad.length > 0 && asked.source.is === 'usable'
@@ -131,7 +135,7 @@ export const token = defineSubject({
       id: 'token-expired',
       causes: [3],
       judge(_config, facts): Found | undefined {
-        const over = tokensOf(facts).filter(found => isUntimely(found, facts, 'expired'));
+        const over = tokensOf(facts).filter(({ claims }) => hasExpired(claims, facts));
         const [first] = over;
         if (!first) return undefined;
         return {

@@ -33,11 +33,13 @@ export function inspectToken(text: string): TokenInspection {
 
   const parts = token.split('.');
   const header = readPart(parts[0]);
-  if (!header) return unusable(NO_TOKEN);
+  if (!header) return unusable(unreadable(token));
   if (parts.length < 3 || parts[2] === '')
     return unusable('is cut off: a token has three parts, and the signature is missing');
   if (parts.length > 3 || parts.some(part => !BASE64URL.test(part)))
-    return unusable('is damaged: it has more than a token in it');
+    return unusable(
+      parts.length === 3 && parts.every(isPlainBase64) ? PLAIN_BASE64 : 'is damaged: it has more than a token in it',
+    );
   if (header.alg !== 'RS256') return unusable('is a token of another kind: NVIDIA signs its own with RS256');
   const payload = readPart(parts[1]);
   if (!payload) return unusable('is damaged: the part with the server addresses cannot be read');
@@ -84,6 +86,9 @@ export function judgeDates(claims: TokenClaims, nowUs: number): Untimely | undef
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 const ISSUER = 'NLS Service Instance';
 const AUDIENCE = 'NLS Licensed Client';
+/** `{"` in base64url: so does the header of every token begin. */
+const BEGINNING = /^eyJ[A-Za-z0-9_-]*$/;
+const PLAIN_BASE64 = 'is damaged: it has signs of plain base64 (+ / =), which a token has not';
 const NO_TOKEN = 'is not a client configuration token: it should be three base64url parts, joined by dots';
 
 /** What has been found in the place of a token. */
@@ -95,7 +100,7 @@ const IMPOSTORS: readonly { readonly looks: RegExp; readonly because: string }[]
     because: 'has a byte order mark or binary data in it: an editor or a copy has changed it',
   },
   {
-    looks: /^\s*<(?:!doctype html|html|head|!--)/i,
+    looks: /^\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype html|html|head|body|!--)/i,
     because: 'is a web page (HTML): a login page was saved in the place of the token',
   },
   { looks: /^\s*</, because: 'is XML, not a client configuration token' },
@@ -105,7 +110,8 @@ const IMPOSTORS: readonly { readonly looks: RegExp; readonly because: string }[]
     because: 'is a gridd.conf, not a client configuration token',
   },
   { looks: /^\s*-----BEGIN /, because: 'is a PEM file (a certificate or a key), not a client configuration token' },
-  { looks: /^\s*\{/, because: 'is JSON, not a client configuration token' },
+  { looks: /^\s*\{\s*["}]/, because: 'is JSON, not a client configuration token' },
+  { looks: /^["'].*["']$/s, because: 'has quotes around it' },
   { looks: /\r/, because: 'has Windows line ends (CRLF) in it' },
 ];
 
@@ -113,9 +119,27 @@ function unusable(because: string): TokenInspection {
   return { is: 'unusable', because };
 }
 
+/** What has no header of a token, and no blanks either. */
+function unreadable(token: string): string {
+  if (BEGINNING.test(token)) return 'is cut off within its first part: a token has three, joined by dots';
+  if (isEncoded(token)) return ENCODED;
+  return token.split('.').length === 3 && token.split('.').every(isPlainBase64) ? PLAIN_BASE64 : NO_TOKEN;
+}
+
+const ENCODED = 'is a token that was encoded in base64 once more: decode it (base64 -d)';
+
+function isEncoded(text: string): boolean {
+  return isPlainBase64(text) && isThreeParts(Buffer.from(text, 'base64').toString('latin1').trimEnd());
+}
+
+function isPlainBase64(text: string): boolean {
+  return /^[A-Za-z0-9+/_-]+=*$/.test(text);
+}
+
 function brokenUp(token: string): string {
   const lines = token.split('\n').map(line => line.trim());
   const whole = lines.filter(line => line !== '');
+  if (isEncoded(whole.join(''))) return ENCODED;
   if (whole.length > 1 && whole.every(isThreeParts)) return `holds ${whole.length} tokens: it must hold one`;
   if (!isThreeParts(whole.join(''))) return NO_TOKEN;
   return whole.length > 1 ? 'is broken into several lines' : 'has blanks in it';

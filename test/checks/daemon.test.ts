@@ -47,7 +47,7 @@ describe('a unit', () => {
 
   test('whose daemon was killed is told so by the name of the signal, and that its license is not renewed', () => {
     const died = unit({ ...DEAD, active: 'failed', result: 'signal', exitCode: undefined, signal: 9 });
-    expect(find('daemon-dead', died)).toMatchObject({
+    expect(find('daemon-dead', { ...died, ...smi('Licensed (Expiry: 2026-11-22 10:00:00 GMT)') })).toMatchObject({
       severity: 'error',
       summary: 'nvidia-gridd was ended by SIGKILL (signal), so that nobody renews the license that the GPU still has',
       evidence: expect.arrayContaining([

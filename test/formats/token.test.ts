@@ -87,6 +87,25 @@ describe('a client configuration token', () => {
   it.each([
     ['is empty', '', /^is empty$/],
     ['is blank', ' \n\t\n', /^is empty$/],
+    ['ends in its header', GOOD.slice(0, 20), /is cut off within its first part/],
+    ['was encoded once more', Buffer.from(GOOD).toString('base64'), /in base64 once more/],
+    [
+      'was encoded once more, in lines',
+      Buffer.from(GOOD)
+        .toString('base64')
+        .replace(/(.{76})/g, '$1\n'),
+      /in base64 once more/,
+    ],
+    [
+      'was encoded otherwise',
+      GOOD.split('.')
+        .map(part => `${part}==`)
+        .join('.'),
+      /signs of plain base64/,
+    ],
+    ['has quotes around it', `"${GOOD}"`, /has quotes around it/],
+    ['is a login page in XHTML', '<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "x">\n<html>', /web page \(HTML\)/],
+    ['is a text with braces', '{\\rtf1 text', /is not a client configuration token/],
     ['is a login page', '\n<!DOCTYPE html>\n<html><body>Sign in</body></html>', /web page \(HTML\)/],
     ['is an error in XML', '<?xml version="1.0"?><Error/>', /^is XML/],
     ['is an error in JSON', '{"error":"unauthorized"}', /^is JSON/],
@@ -105,7 +124,6 @@ describe('a client configuration token', () => {
     ['has a blank in it', `${GOOD.slice(0, 40)} ${GOOD.slice(40)}`, /^has blanks in it$/],
     ['begins with a blank', ` ${GOOD}`, /^has blanks in it$/],
     ['is there twice', `${GOOD}\n${GOOD}\n`, /^holds 2 tokens/],
-    ['ends in its header', GOOD.slice(0, 20), /not a client configuration token/],
     ['ends after its header', GOOD.split('.')[0]!, /cut off.*signature is missing/],
     ['ends in its payload', GOOD.slice(0, 200), /cut off.*signature is missing/],
     ['ends before its signature', GOOD.slice(0, GOOD.lastIndexOf('.') + 1), /cut off.*signature is missing/],

@@ -50,13 +50,14 @@ export function smi(
     'Unlicensed (Restricted)': 'restricted',
     Unlicensed: 'unlicensed',
   };
+  const expiry = /\(Expiry: (\d+-\d\d-\d\d \S+) GMT\)/.exec(license ?? '')?.[1];
   const section: SmiLicense | undefined =
     license === undefined
       ? undefined
       : {
           state: states[license] ?? (license.startsWith('Licensed') ? 'licensed' : 'unknown'),
           product,
-          expiresAt: undefined,
+          expiresAt: expiry?.replace(' ', 'T'),
           raw: license,
         };
   const gpu: SmiGpu = { address: '0000:00:06.0', name, uuid: 'GPU-1', mode, license: section };

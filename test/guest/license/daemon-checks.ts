@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Check } from '../checks.ts';
 import { addressOfGpu, begin, cover, GRIDD, type LicenseBed, talkOf, VWS } from './bed.ts';
-import { apply, assertBlocked, assertFailed, assertLicensed } from './program.ts';
+import { apply, assertBlocked, assertFailed, assertFound, assertLicensed } from './program.ts';
 
 const STATE_FOLDER = '/var/lib/nvidia';
 const PID_FILE = '/run/nvidia-gridd/nvidia-gridd.pid';
@@ -16,6 +16,7 @@ export function daemonChecks(bed: LicenseBed): readonly Check[] {
         await begin(bed);
         await guest.succeed(['mv', GRIDD, `${GRIDD}.away`]);
         assertBlocked(await apply(bed), /brings no \/usr\/bin\/nvidia-gridd/, /-grid\.run/);
+        await assertFound(bed, 'error daemon-missing');
       },
     ],
     [
@@ -24,6 +25,7 @@ export function daemonChecks(bed: LicenseBed): readonly Check[] {
         await begin(bed);
         await guest.succeed(['systemctl', 'mask', '--quiet', 'nvidia-gridd']);
         assertBlocked(await apply(bed), /masked/, /systemctl unmask nvidia-gridd/);
+        await assertFound(bed, 'error daemon-masked');
       },
     ],
     [
@@ -46,6 +48,7 @@ export function daemonChecks(bed: LicenseBed): readonly Check[] {
         const [step] = plan.steps.filter(({ id }: { id: string }) => id === 'install-driver');
         assert.equal(step.verdict.is, 'due');
         assert.match(step.verdict.because ?? step.verdict.changes[0].because, /550\.144\.03 is in memory/);
+        await assertFound(bed, 'error driver-versions-differ');
       },
     ],
     [
@@ -58,15 +61,21 @@ export function daemonChecks(bed: LicenseBed): readonly Check[] {
         const shown = await guest.succeed(['systemctl', 'show', 'nvidia-gridd', '-p', 'ActiveState,Result']);
         assert.deepEqual(shown.trim().split('\n').sort(), ['ActiveState=inactive', 'Result=success']);
         assert.match(await talkOf(bed), /^Licensing not supported for GPUs in the system\nFailed to handle license/m);
+        await assertFound(bed, 'error gpu-missing');
       },
     ],
     [
-      'a state folder that cannot be written ends the daemon without a word, and the program says that it died',
+      'a state folder that cannot be written ends the daemon without a word, and the program names the mount',
       async () => {
         await begin(bed);
         await cover(bed, STATE_FOLDER, { '/log': await guest.succeed(['cat', `${STATE_FOLDER}/log`]) });
         await guest.succeed(['mount', '-o', 'remount,bind,ro', STATE_FOLDER]);
-        assertFailed(await apply(bed), /nvidia-gridd/, /journalctl -b -u nvidia-gridd/);
+        assertFailed(
+          await apply(bed),
+          /\/var\/lib\/nvidia is on a file system that is mounted read-only \(\/proc\/self\/mounts: .* ro\b/,
+          /remount,rw/,
+        );
+        await assertFound(bed, 'error state-folder');
       },
     ],
     [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { configurationSpace } from '../../helpers/folder-guest.ts';
 import type { Check } from '../checks.ts';
 import { addressOfGpu, begin, cover, type LicenseBed, type Scene, TOKEN, talkOf, VWS } from './bed.ts';
-import { apply, assertBlocked, assertLicensed, assertUnlicensed } from './program.ts';
+import { apply, assertBlocked, assertFound, assertLicensed, assertUnlicensed } from './program.ts';
 
 const REBOOT_NEEDED = 3;
 const COMPUTE = 'NVIDIA Virtual Compute Server';
@@ -16,6 +16,7 @@ export function featureChecks(bed: LicenseBed): readonly Check[] {
       async () => {
         await passedThrough();
         assertBlocked(await apply(bed), /passed through .* nothing says which license/, /set license\.feature/);
+        await assertFound(bed, 'error feature-type');
       },
     ],
     [
@@ -25,6 +26,7 @@ export function featureChecks(bed: LicenseBed): readonly Check[] {
         const startedMs = performance.now();
         const answer = await apply(bed, '--license-timeout', '60s');
         assertUnlicensed(answer, /FeatureType in gridd\.conf does not fit/, /set license\.feature to vws or compute/);
+        await assertFound(bed, 'error feature-type');
         assert.ok(performance.now() - startedMs < 30_000);
       },
     ],
@@ -56,6 +58,7 @@ export function featureChecks(bed: LicenseBed): readonly Check[] {
         await ask('compute');
         const { code, talk } = await apply(bed);
         assert.equal(code, REBOOT_NEEDED, talk);
+        await assertFound(bed, 'warning feature-needs-reboot');
         await guest.succeed(['rm', '/var/lib/vgpu-guest/resume.json']);
       },
     ],

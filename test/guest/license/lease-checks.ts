@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Check } from '../checks.ts';
 import { begin, cover, type LicenseBed, talkOf, VWS } from './bed.ts';
 import { counts } from './ledger.ts';
-import { apply, assertLicensed, assertUnlicensed } from './program.ts';
+import { apply, assertFound, assertLicensed, assertUnlicensed } from './program.ts';
 
 const LICENSE_IN_DRIVER = '/run/stubs-license';
 const SHORT_LEASE_MS = 3_000;
@@ -33,6 +33,7 @@ export function leaseChecks(bed: LicenseBed): readonly Check[] {
         const before = service.leases();
         assert.ok(counts(before.at(-1)!));
         assert.deepEqual(await seen(), ['licensed', 'failed']);
+        await assertFound(bed, 'error daemon-dead');
         assertLicensed(await apply(bed), VWS);
         // the license of before is still in the driver, so that the program need not wait for the daemon
         await guest.waitUntilSucceeds(journalHas('License acquired successfully'));
@@ -52,6 +53,7 @@ export function leaseChecks(bed: LicenseBed): readonly Check[] {
         await guest.waitUntilSucceeds(journalHas('Valid GRID license not found'));
         await guest.fail(['test', '-e', LICENSE_IN_DRIVER], 1);
         assertUnlicensed(await apply(bed), /cannot be reached/, /firewall/);
+        await assertFound(bed, 'error server-unreachable');
         await service.behave({ is: 'grant' });
         await guest.waitUntilSucceeds(['test', '-e', LICENSE_IN_DRIVER]);
       },
@@ -92,6 +94,7 @@ export function leaseChecks(bed: LicenseBed): readonly Check[] {
         await guest.succeed(['rm', LICENSE_IN_DRIVER]);
         await cover(bed, '/sys/class/net', OTHER_MACS);
         assertUnlicensed(await apply(bed), /all licenses of that product are in use/, /not shut down keep theirs/);
+        await assertFound(bed, 'error licenses-exhausted');
       },
     ],
     [
@@ -102,6 +105,7 @@ export function leaseChecks(bed: LicenseBed): readonly Check[] {
         const macs = Object.fromEntries(many.map(number => [`/veth${number}/address`, `52:54:00:00:01:${number}\n`]));
         await cover(bed, '/sys/class/net', macs);
         assertUnlicensed(await apply(bed), /too many network interfaces/, /take away the network interfaces/);
+        await assertFound(bed, 'error identity-too-large');
       },
     ],
   ];

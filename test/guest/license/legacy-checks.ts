@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Check } from '../checks.ts';
 import { begin, CONF, type LicenseBed, SERVICE_HOST, TOKEN, TOKEN_DIRECTORY, talkOf, VWS } from './bed.ts';
 import { counts } from './ledger.ts';
-import { apply, assertBlocked, assertLicensed, assertUnlicensed } from './program.ts';
+import { apply, assertBlocked, assertFound, assertLicensed, assertUnlicensed } from './program.ts';
 
 /** Nobody listens there. */
 const CLOSED_PORT = 9;
@@ -44,6 +44,7 @@ export function legacyChecks(bed: LicenseBed): readonly Check[] {
         service.setPool(VWS, undefined);
         const answer = await apply(bed);
         assertUnlicensed(answer, /has no license of the product .*7000000B.*not found/, /assign licenses/);
+        await assertFound(bed, 'error feature-not-on-server');
       },
     ],
     [
@@ -51,7 +52,12 @@ export function legacyChecks(bed: LicenseBed): readonly Check[] {
       async () => {
         await begin(bed, { license: server });
         await service.behave({ is: 'unreachable' });
-        assertUnlicensed(await apply(bed), /cannot be reached .*Connection refused/, /7070 for a legacy server/);
+        assertUnlicensed(
+          await apply(bed),
+          /cannot be reached .*Connection refused/,
+          new RegExp(`to ${SERVICE_HOST}:${service.legacyPort} in firewall`),
+        );
+        await assertFound(bed, 'error server-unreachable');
       },
     ],
     [
@@ -97,6 +103,7 @@ export function endOfLegacyChecks(bed: LicenseBed): readonly Check[] {
       async () => {
         await begin(bed, { license: `server: { address: ${SERVICE_HOST}, port: ${service.legacyPort} }` });
         assertBlocked(await apply(bed), /cannot use a legacy license server/, /set license\.token/);
+        await assertFound(bed, 'error server-unsupported');
       },
     ],
     [
@@ -106,6 +113,7 @@ export function endOfLegacyChecks(bed: LicenseBed): readonly Check[] {
         await begin(bed, { license: 'feature: auto', griddConf });
         const before = service.leases().length;
         assertUnlicensed(await apply(bed), /no token in the token directory/, /set license\.token/);
+        await assertFound(bed, 'error server-unsupported');
         assert.equal(service.leases().length, before);
       },
     ],

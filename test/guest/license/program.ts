@@ -28,6 +28,17 @@ export async function apply({ guest }: LicenseBed, ...flags: readonly string[]):
   return { ...report, code, because: step?.because ?? '', remedy: step?.remedy ?? '', talk: stderr };
 }
 
+/** What doctor says first of a guest that has just failed, `error token-missing`. */
+export async function assertFound({ guest }: LicenseBed, expected: string): Promise<void> {
+  const { code, stdout, stderr } = await guest.execute(['vgpu-guest', 'doctor', '--json']);
+  assert.notEqual(stdout, '', stderr);
+  const { findings } = JSON.parse(stdout) as { findings: readonly { id: string; severity: string; summary: string }[] };
+  const [first] = findings.filter(({ severity }) => severity !== 'info');
+  const all = findings.map(({ id, severity, summary }) => `${severity} ${id}: ${summary}`).join('\n');
+  assert.equal(`${first?.severity} ${first?.id}`, expected, all);
+  assert.equal(code, first?.severity === 'error' ? 4 : 0, all);
+}
+
 /** Everything is as asked for, and the license is of this product. */
 export function assertLicensed(answer: Answer, product: string): void {
   const { code, license } = answer;

@@ -1,7 +1,7 @@
 import { makeKey } from '../../helpers/token.ts';
 import type { Check } from '../checks.ts';
-import { begin, type LicenseBed, OTHER_HOST, STORE, VWS } from './bed.ts';
-import { apply, assertLicensed, assertUnlicensed } from './program.ts';
+import { begin, type LicenseBed, OTHER_HOST, SERVICE_HOST, STORE, VWS } from './bed.ts';
+import { apply, assertFound, assertLicensed, assertUnlicensed } from './program.ts';
 import type { Behaviour } from './service.ts';
 
 /** A service that gives no license, in every way that is known, and what the program makes of it. */
@@ -16,74 +16,87 @@ interface Refusal {
   readonly before?: () => Promise<void> | void;
   readonly because: RegExp;
   readonly remedy: RegExp;
+  /** What doctor finds first. */
+  readonly finding: string;
 }
 
 function refusals({ service }: LicenseBed): readonly Refusal[] {
+  const open = new RegExp(`open the way .* to ${SERVICE_HOST}:${service.port} in firewall`);
   return [
     {
       title: 'a service without licenses of the product',
       before: () => service.setPool(VWS, undefined),
       because: /has no license of the product .*No pool features found for : NVIDIA RTX Virtual Workstation/,
       remedy: /assign licenses of that product/,
+      finding: 'product-not-on-server',
     },
     {
       title: 'a service whose licenses are all in use',
       before: () => service.setPool(VWS, 0),
       because: /all licenses of that product are in use/,
       remedy: /free a license on the license server/,
+      finding: 'licenses-exhausted',
     },
     {
       title: 'a closed port',
       behaviour: { is: 'unreachable' },
       because: /the license server cannot be reached .*Connection refused/,
-      remedy: /open the way to it in the firewall/,
+      remedy: open,
+      finding: 'server-unreachable',
     },
     {
       title: 'a service that takes the connection and says nothing',
       behaviour: { is: 'hang' },
       because: /the license server cannot be reached .*timed out/,
-      remedy: /open the way to it in the firewall/,
+      remedy: open,
+      finding: 'server-unreachable',
     },
     {
       title: 'a host name that nobody knows',
       token: service.token({ host: 'nowhere.license.test' }),
       because: /name is not found .*Could not resolve host: nowhere\.license\.test/,
-      remedy: /let the guest resolve the name/,
+      remedy: /getent ahosts nowhere\.license\.test/,
+      finding: 'server-name-not-found',
     },
     {
       title: 'a certificate of an authority that the guest does not trust',
       behaviour: { is: 'foreign-authority' },
       because: /is not trusted .*unable to get local issuer certificate/,
-      remedy: /inspecting proxy/,
+      remedy: /intercepting proxy/,
+      finding: 'tls-not-trusted',
     },
     {
       title: 'a certificate for another name',
       token: service.token({ host: OTHER_HOST }),
       because: /is not trusted .*Hostname mismatch/,
-      remedy: /download a new token/,
+      remedy: /download a new token from it/,
+      finding: 'tls-not-trusted',
     },
     {
       title: 'a clock of the service that is three hours ahead',
       behaviour: { is: 'clock-shifted', seconds: 3 * 3600 },
       because: /clocks .* differ.*The allowed time to process response has expired/,
       remedy: /set both clocks by NTP/,
+      finding: 'clock-differs',
     },
     {
       title: 'a service of NVIDIA, which a stand-in never asks,',
       token: service.token({ host: 'api.cls.licensing.nvidia.com' }),
       because: /cannot be reached .*the stand-in asks nobody but the test bed/,
-      remedy: /open the way to it in the firewall/,
+      remedy: /open the way .* to api\.cls\.licensing\.nvidia\.com:/,
+      finding: 'server-name-not-found',
     },
     {
       title: 'a token of before the service was set up anew',
       token: service.token({ key: makeKey() }),
       because: /the license server has not granted a license .*another service instance/,
       remedy: /journalctl/,
+      finding: 'license-refused',
     },
   ];
 }
 
-function refusalCheck(bed: LicenseBed, { title, token, behaviour, before, because, remedy }: Refusal): Check {
+function refusalCheck(bed: LicenseBed, { title, token, behaviour, before, because, remedy, finding }: Refusal): Check {
   return [
     `${title} is named at the deadline, with its remedy`,
     async () => {
@@ -91,6 +104,7 @@ function refusalCheck(bed: LicenseBed, { title, token, behaviour, before, becaus
       await before?.();
       if (behaviour) await bed.service.behave(behaviour);
       assertUnlicensed(await apply(bed), because, remedy);
+      await assertFound(bed, `error ${finding}`);
     },
   ];
 }
@@ -130,6 +144,7 @@ function returnChecks(bed: LicenseBed): readonly Check[] {
         // the same to the daemon, and all else on this machine keeps its time
         await guest.succeed(['sed', '-i', 's/"last_time_s": [0-9]/&9/', STORE]);
         assertUnlicensed(await apply(bed), /clock has jumped back/, /set the clock and keep it right/);
+        await assertFound(bed, 'error clock-windback');
       },
     ],
   ];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Check } from '../checks.ts';
 import { begin, type LicenseBed, OTHER_HOST, SERVICE_HOST, talkOf, VWS } from './bed.ts';
 import { counts } from './ledger.ts';
-import { apply, assertBlocked, assertFailed, assertLicensed, assertUnlicensed } from './program.ts';
+import { apply, assertBlocked, assertFailed, assertFound, assertLicensed, assertUnlicensed } from './program.ts';
 
 const NOT_ASKED_FOR = 'feature: auto';
 const NEW_TOKEN = /download a (?:new )?client configuration token/;
@@ -29,6 +29,7 @@ export function tokenChecks(bed: LicenseBed): readonly Check[] {
       async () => {
         await begin(bed, { license: 'token: /opt/nowhere.tok' });
         assertBlocked(await apply(bed), /\/opt\/nowhere\.tok is not there/, NEW_TOKEN);
+        await assertFound(bed, 'error token-unusable');
       },
     ],
     [
@@ -36,6 +37,7 @@ export function tokenChecks(bed: LicenseBed): readonly Check[] {
       async () => {
         await begin(bed, { license: NOT_ASKED_FOR });
         assertUnlicensed(await apply(bed), /there is no token in the token directory/, /set license\.token/);
+        await assertFound(bed, 'error token-missing');
         await guest.waitForUnit('nvidia-gridd.service');
       },
     ],
@@ -63,6 +65,7 @@ export function tokenChecks(bed: LicenseBed): readonly Check[] {
       async () => {
         await begin(bed, { license: NOT_ASKED_FOR, directory: { 'a.tok': service.token(), 'gridd.conf': '' } });
         assertFailed(await apply(bed), /no valid token/, NEW_TOKEN);
+        await assertFound(bed, 'error token-unusable');
       },
     ],
     [
@@ -82,6 +85,7 @@ export function tokenChecks(bed: LicenseBed): readonly Check[] {
       async () => {
         await begin(bed, { token: service.token().slice(0, -40) });
         assertBlocked(await apply(bed), /is cut off/, NEW_TOKEN);
+        await assertFound(bed, 'error token-unusable');
       },
     ],
     [
@@ -89,6 +93,7 @@ export function tokenChecks(bed: LicenseBed): readonly Check[] {
       async () => {
         await begin(bed, { token: withOtherClaims(service.token()) });
         assertFailed(await apply(bed), /no valid token/, NEW_TOKEN);
+        await assertFound(bed, 'error token-unusable');
       },
     ],
     [
@@ -96,6 +101,7 @@ export function tokenChecks(bed: LicenseBed): readonly Check[] {
       async () => {
         await begin(bed, { token: service.token({ expiresS: nowS - 1_800 }) });
         assertBlocked(await apply(bed), /expired on 20/, NEW_TOKEN);
+        await assertFound(bed, 'error token-expired');
       },
     ],
     [
@@ -103,6 +109,7 @@ export function tokenChecks(bed: LicenseBed): readonly Check[] {
       async () => {
         await begin(bed, { token: service.token({ notBeforeS: nowS + 86_400 }) });
         assertBlocked(await apply(bed), /is valid from 20.* on/, /set the guest's clock/);
+        await assertFound(bed, 'error token-not-yet-valid');
       },
     ],
     [
@@ -110,6 +117,7 @@ export function tokenChecks(bed: LicenseBed): readonly Check[] {
       async () => {
         await begin(bed, { license: NOT_ASKED_FOR, directory: { 'a.tok': service.token({ expiresS: nowS - 60 }) } });
         assertUnlicensed(await apply(bed), /or the token has expired/, /NTP.*new token/);
+        await assertFound(bed, 'error token-expired');
       },
     ],
     [
