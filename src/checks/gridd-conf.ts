@@ -1,6 +1,9 @@
 import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
+import { GRIDD_CONF } from '../facts/gridd.ts';
 import { asksForLicense, virtualization } from '../facts/licensing.ts';
+import { readGriddConf } from '../formats/gridd-conf.ts';
+import { faultOfGriddValue, GRIDD_KEYS } from '../formats/gridd-keys.ts';
 import { defineSubject, evidence, type Found, seen } from './check.ts';
 import {
   branchOf,
@@ -116,6 +119,22 @@ export const griddConf = defineSubject({
       },
     },
     {
+      id: 'gridd-conf-value',
+      causes: [],
+      judge(_config, { gridd }): Found | undefined {
+        const faults = [...readGriddConf(gridd.conf?.text ?? '')].flatMap(([key, value]) => faultOf(key, value));
+        if (faults.length === 0) return undefined;
+        const keys = faults.map(({ key }) => key);
+        return {
+          severity: 'warning',
+          summary: `gridd.conf has what nvidia-gridd may not take: ${keys.join(', ')}`,
+          cause: faults.map(({ because }) => because).join('; '),
+          remedy: `correct ${keys.length === 1 ? 'the line' : 'these lines'} in ${GRIDD_CONF}, or set the key under gridd: in ${CONFIG_FILE} and run vgpu-guest apply; text after a value is part of it, also after #`,
+          evidence: confEvidence(gridd, ...keys),
+        };
+      },
+    },
+    {
       id: 'feature-type',
       causes: [21],
       judge(config, facts): Found | undefined {
@@ -142,6 +161,16 @@ export const griddConf = defineSubject({
     },
   ],
 });
+
+/** FeatureType has a check of its own. */
+function faultOf(key: string, value: string): readonly { readonly key: string; readonly because: string }[] {
+  if (key === 'FeatureType') return [];
+  const meant = Object.keys(GRIDD_KEYS).find(known => known.toLowerCase() === key.toLowerCase());
+  if (meant === undefined) return [];
+  if (meant !== key) return [{ key, because: `names are case-sensitive, and the one that counts is ${meant}` }];
+  const fault = faultOfGriddValue(key, value);
+  return fault === undefined ? [] : [{ key, because: `${key}: ${fault}` }];
+}
 
 /** On pass-through apply goes no further without it. */
 function nobodySays(config: Config, { smi, gpus, gridd }: Pick<Facts, 'smi' | 'gpus' | 'gridd'>): Found | undefined {

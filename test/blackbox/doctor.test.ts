@@ -213,20 +213,6 @@ const SPOILED: readonly (readonly [string, (guest: Copy) => Promise<void>, strin
     'error server-unreachable',
   ],
   [
-    'TLS is intercepted',
-    async guest => {
-      await withTls({ fault: 'SELF_SIGNED_CERT_IN_CHAIN' })(guest);
-      await guest.say('nvidia-gridd', 'Started (4242)', 4242);
-      await guest.say(
-        'nvidia-gridd',
-        `Failed to acquire license from ${HOST} (Info: X - Error: SSL certificate problem)`,
-        4242,
-      );
-      await unlicensed(guest);
-    },
-    'error tls-not-trusted',
-  ],
-  [
     'the unit is masked',
     async guest => {
       await symlink('/dev/null', guest.at('/etc/systemd/system/nvidia-gridd.service'));
@@ -253,6 +239,29 @@ const SPOILED: readonly (readonly [string, (guest: Copy) => Promise<void>, strin
       await run(guest.at('/usr/bin/systemctl'), ['stop', 'nvidia-gridd.service'], { GUEST_ROOT: guest.root });
     },
     'error daemon-dead',
+  ],
+  [
+    'the daemon was killed, and nvidia-smi shows the license that it had',
+    guest => guest.write('/run/nvidia-gridd/died', 'signal 9\n'),
+    'error daemon-dead',
+  ],
+  [
+    'the daemon has refused a token in whose place there is another one by now',
+    async guest => {
+      await guest.say('nvidia-gridd', 'Started (4242)', 4242);
+      await guest.say('nvidia-gridd', 'Failed to decode signature from token received', 4242);
+      await unlicensed(guest);
+      await guest.write(token(guest), licensed.tokenText);
+    },
+    'error daemon-outdated',
+  ],
+  [
+    'the license server has a certificate of an unknown authority, and the daemon minds',
+    async guest => {
+      await withTls({ fault: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' })(guest);
+      await refuse('SSL certificate problem: unable to get local issuer certificate')(guest);
+    },
+    'error tls-not-trusted',
   ],
   [
     'no license of the product is there',

@@ -72,3 +72,46 @@ describe('FeatureType', () => {
     expect(find('feature-type', conf(line))).toBeUndefined();
   });
 });
+
+describe('a line of gridd.conf', () => {
+  test.each([
+    ['ServerPort=seventy', /^ServerPort: allowed: a whole number from 1 to 65535/],
+    ['IgnoreSP=FALSE # the cloud brings it', /^IgnoreSP: allowed: TRUE, FALSE/],
+    ['EnableUI="TRUE"', /^EnableUI: allowed: TRUE, FALSE, bare/],
+    ['serveraddress=10.5.8.208', /^names are case-sensitive, and the one that counts is ServerAddress$/],
+  ])('that nvidia-gridd may not take is shown: %s', (line, cause) => {
+    expect(find('gridd-conf-value', conf('FeatureType=0', line))).toMatchObject({
+      severity: 'warning',
+      cause: expect.stringMatching(cause),
+      evidence: [{ at: '/etc/nvidia/gridd.conf', shows: line }],
+    });
+  });
+
+  test.each([
+    ['ServerAddress="10.5.8.208"'],
+    ['# ServerPort=seventy'],
+    ['ServerPort='],
+    ['ProxyUserName=whatever it is'],
+    ['SomethingNew=1'],
+  ])('that it takes, or of which nobody knows, is none: %s', line => {
+    expect(find('gridd-conf-value', conf(line))).toBeUndefined();
+  });
+});
+
+test('on pass-through somebody has to say which license is meant', () => {
+  const given = { ...smi('Licensed (Expiry: N/A)', { mode: 'pass-through', product: 'NVIDIA Virtual Applications' }) };
+  expect(find('feature-type', given)).toMatchObject({
+    severity: 'error',
+    remedy: expect.stringContaining('set license.feature'),
+  });
+  expect(find('feature-type', given, { license: { token: '/opt/a.tok', feature: 'vws' } })).toBeUndefined();
+  expect(find('feature-type', given, {})).toBeUndefined();
+});
+
+test('a legacy server that is configured for a driver that knows none is found before it is written', () => {
+  const settings = { license: { server: { address: '10.5.8.208' } } };
+  expect(find('server-unsupported', { ...smi('Unlicensed'), ...conf('FeatureType=0') }, settings)).toMatchObject({
+    severity: 'error',
+    summary: expect.stringMatching(/^license\.server names a legacy/),
+  });
+});
