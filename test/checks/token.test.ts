@@ -8,6 +8,7 @@ import {
   diagnose,
   find,
   griddLog,
+  HEALTHY,
   NOW_US,
   SETTINGS,
   smi,
@@ -206,4 +207,33 @@ describe('a token that others can change', () => {
       find('token-open', tokenFiles(tokenFile(TOKEN, { link: 'b.tok', realPath: `${DIRECTORY}/b.tok` }))),
     ).toBeUndefined();
   });
+});
+
+test('a token that is over by a minute has expired where the license server says that the time is over', () => {
+  const over = { is: 'token', claims: { ...CLAIMS, expiresUs: NOW_US - 60e6 } } as const;
+  const given = { ...smi('Unlicensed'), ...tokenFiles(tokenFile(TOKEN, { inspection: over })) };
+  expect(find('token-expired', given)).toBeUndefined();
+  const said = griddLog(
+    'Failed to acquire license from dls (Info: X - Error: The allowed time to process response has expired)',
+  );
+  expect(find('token-expired', { ...given, ...said })?.severity).toBe('error');
+  expect(find('clock-differs', { ...given, ...said })).toBeUndefined();
+  expect(find('clock-differs', { ...smi('Unlicensed'), ...said })?.severity).toBe('error');
+});
+
+test('a token that is not there is missed, and nobody is said to have changed it', () => {
+  const source = { is: 'unusable', path: '/opt/a.tok', because: 'is not there' } as const;
+  const given = { ...smi('Unlicensed'), ...tokenFiles(), token: { ...HEALTHY.token, source, directory: [] } };
+  expect(find('token-unusable', given)).toMatchObject({
+    summary: '/opt/a.tok is not there',
+    cause: expect.stringContaining('nobody has put there'),
+  });
+});
+
+test('a token that apply would place waits for whoever has masked the daemon', () => {
+  const given = { ...smi('Unlicensed'), ...tokenFiles() };
+  expect(find('token-missing', given)?.remedy).toBe('vgpu-guest apply puts it there');
+  expect(brief(diagnose({ ...given, ...unit({ load: 'masked', active: 'inactive', startedUs: undefined }) }))[0]).toBe(
+    'error daemon-masked',
+  );
 });
