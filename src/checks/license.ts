@@ -27,14 +27,7 @@ export const license = defineSubject({
         return {
           severity: 'error',
           summary: 'nvidia-smi does not answer, so nobody can say whether the guest is licensed',
-          cause:
-            smi.code === 127
-              ? 'the module is loaded without the programs of its driver'
-              : 'the driver cannot work with the GPU; what the kernel said may tell why',
-          remedy:
-            smi.code === 127
-              ? 'set driver.package in /etc/vgpu-guest/config.yaml to the -grid.run of this version, and run vgpu-guest apply'
-              : 'look for NVRM in dmesg; reboot if the driver was just installed or upgraded',
+          ...whyUnanswered(smi.code),
           evidence: [evidence('nvidia-smi -q -x', smi.problem)],
         };
       },
@@ -88,3 +81,25 @@ export const license = defineSubject({
     },
   ],
 });
+
+function whyUnanswered(code: number): Pick<Found, 'cause' | 'remedy'> {
+  switch (code) {
+    case 0:
+      return {
+        cause: 'its answer is not whole, or another program has this name; whether the driver works cannot be seen',
+        remedy:
+          'run nvidia-smi -q -x by hand and look at the end of its answer, and command -v nvidia-smi for which one it is',
+      };
+    case 127:
+      return {
+        cause: 'the module is loaded without the programs of its driver',
+        remedy:
+          'set driver.package in /etc/vgpu-guest/config.yaml to the -grid.run of this version, and run vgpu-guest apply',
+      };
+    default:
+      return {
+        cause: 'the driver may not be able to work with the GPU; what the kernel said may tell why',
+        remedy: 'look for NVRM in dmesg; reboot if the driver was just installed or upgraded',
+      };
+  }
+}

@@ -14,6 +14,7 @@ import {
   standing,
   unitEvidence,
 } from './situation.ts';
+import { whyMissing, whyUnusable } from './token-words.ts';
 
 const FIRST_TOKEN_BRANCH = 470;
 const NEW_TOKEN =
@@ -59,12 +60,7 @@ export const token = defineSubject({
             tokenFiles.is === 'file'
               ? `${tokenFiles.path}, where nvidia-gridd looks for its token, is a file and must be the directory that holds it`
               : `there is no token in ${tokenFiles.path}, where nvidia-gridd looks for one`,
-          cause: config.license.token
-            ? 'the token that is configured has not been put there yet'
-            : 'nobody has put one there, or ClientConfigTokenPath in gridd.conf names another directory; a cloud that brings the license by itself needs none',
-          remedy: config.license.token
-            ? 'vgpu-guest apply puts it there'
-            : 'get a client configuration token from the licensing portal (or from your DLS), set license.token in /etc/vgpu-guest/config.yaml to it, and run vgpu-guest apply',
+          ...whyMissing(config, tokenFiles),
           evidence: [
             evidence(
               tokenFiles.path,
@@ -93,9 +89,7 @@ export const token = defineSubject({
           severity: gravity(smi),
           summary: first ? `${first.path} ${first.because}` : `nvidia-gridd refuses the token in ${tokenFiles.path}`,
           cause: first
-            ? first.because === 'is not there'
-              ? 'license.token names a file that nobody has put there, or another path than was meant'
-              : 'it was changed on its way (a login page saved in its place, an editor, a mail program), or it is another file; nvidia-gridd takes every file in its directory for a token and ends at one that is none'
+            ? whyUnusable(first.because)
             : 'its form is right, so its signature may not be: a character was changed, or it is of another license service instance',
           remedy:
             bad.length > 0 && asked.source.is === 'usable'

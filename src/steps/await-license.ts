@@ -169,6 +169,7 @@ function unanswered(
   wait: (because: string) => Verdict,
 ): Verdict {
   if (code === TIMED_OUT) return wait(problem);
+  if (code === 0) return blocked(`a license is asked for, and ${problem}`, LOOK_AT_ITS_ANSWER);
   return blocked(
     `a license is asked for, and ${problem}`,
     code === ABSENT
@@ -176,6 +177,8 @@ function unanswered(
       : 'reboot the guest if the driver was just installed or upgraded; else look for NVRM in dmesg',
   );
 }
+
+const LOOK_AT_ITS_ANSWER = 'run nvidia-smi -q -x by hand and look at the end of its answer; then run this again';
 
 /** Exit codes of a look; see `Outcome`. */
 const TIMED_OUT = 124;

@@ -56,3 +56,13 @@ test('nvidia-smi that does not answer for another reason is a finding of its own
   expect(find('nvidia-smi-fails', MISMATCH)).toBeUndefined();
   expect(find('nvidia-smi-fails', { ...NO_SMI, ...versions(undefined) })).toBeUndefined();
 });
+
+test.each([
+  [0, 'printed XML that ends before </nvidia_smi_log>', /not whole/, /look at the end of its answer/],
+  [9, 'says: No devices were found', /may not be able to work with the GPU/, /NVRM/],
+])('an nvidia-smi that ends with %i and %s is said to do no more than that', (code, problem, cause, remedy) => {
+  expect(find('nvidia-smi-fails', { smi: { answers: false, problem: `nvidia-smi ${problem}`, code } })).toMatchObject({
+    cause: expect.stringMatching(cause),
+    remedy: expect.stringMatching(remedy),
+  });
+});

@@ -237,3 +237,18 @@ test('a token that apply would place waits for whoever has masked the daemon', (
     'error daemon-masked',
   );
 });
+
+test('a ClientConfigTokenPath that names the token itself is to name its directory', () => {
+  const path = { path: TOKEN, is: 'file', files: [], mode: 0, uid: 0, changedUs: 0 } as const;
+  const found = find('token-missing', { ...UNLICENSED, tokenFiles: path, ...NOT_ASKED }, {});
+  expect(found?.cause).toBe('ClientConfigTokenPath in gridd.conf names a file');
+  expect(found?.remedy).toContain(`name the directory, ${DIRECTORY},`);
+});
+
+test('a directory in the place of the token was not changed on its way', () => {
+  const found = find('token-unusable', { ...UNLICENSED, ...tokenFiles(bad('is a directory')) });
+  expect(found?.cause).toMatch(/^another path may have been meant/);
+  expect(find('token-unusable', { ...UNLICENSED, ...tokenFiles(bad('is cut off')) })?.cause).toMatch(
+    /^it may have been/,
+  );
+});
