@@ -66,7 +66,7 @@ export const servers = defineSubject({
           cause: first
             ? whyClosed(first.probe)
             : 'its log says so; when this guest was looked at, the ways that are known were open or could not be tried',
-          remedy: `open the way from this guest to ${closed.length > 0 ? closed.map(nameOf).join(' and ') : 'every host and port of the token'} in firewall and routing, and see that the service runs there`,
+          remedy: `open the way from this guest to ${(closed.length > 0 ? closed : all).map(nameOf).join(' and ') || 'the license server'} in firewall and routing, and see that the service runs there`,
           evidence: [
             ...closed.flatMap(server => [evidence(server.from, nameOf(server)), probeEvidence(server)]),
             ...logEvidence(griddLog, refused),

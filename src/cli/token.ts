@@ -76,7 +76,7 @@ export async function tokenRotateCommand(options: TokenOptions, io: Io): Promise
     });
     const advice = adviceOf(report, token, config.license.token);
     const { restored } = report;
-    const text = [textOf(report, restored), ...advice.map(line => `→ ${line}`)].join('\n');
+    const text = [textOf(report), ...advice.map(line => `→ ${line}`)].join('\n');
     log.write('debug', text, { outcome: report.outcome });
     if (options.json) io.json({ ...reportJson(report), restored, advice });
     else if (!options.quiet || levelOf(report.outcome) !== 'info') io.out(text);
@@ -89,10 +89,11 @@ export async function tokenRotateCommand(options: TokenOptions, io: Io): Promise
   }
 }
 
-function textOf(report: Report, restored: boolean): string {
-  return restored
+function textOf(report: Report & { readonly restored: boolean }): string {
+  if (!report.restored) return reportText(report, false);
+  return report.license.state === 'licensed'
     ? 'the new token brought no license, and the old one is in its place again'
-    : reportText(report, false);
+    : 'the new token brought no license, and the old one, which is in its place again, brings none either';
 }
 
 /** The configuration file is the operator's, and the next apply goes by it. */

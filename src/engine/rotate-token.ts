@@ -22,7 +22,7 @@ export interface Rotation extends Omit<Run, 'steps'> {
   readonly token: string;
 }
 
-/** `restored`: the new token brought no license, and the old one is in its place again. */
+/** `restored`: the new token brought no license, and the old one is in its place again, whether or not it brings one. */
 export interface RotationReport extends Report {
   readonly restored: boolean;
 }
@@ -65,7 +65,9 @@ async function rotate(rotation: Rotation): Promise<RotationReport> {
   }
   watcher.warn(`the new token brings no license, so the old one is put back: ${why}`);
   const back = await run(kept.path);
-  const restored = back.outcome === 'settled' || back.outcome === 'changed';
+  const restored = back.steps.some(
+    ({ id, outcome }) => id === placeToken.id && ['settled', 'changed'].includes(outcome),
+  );
   if (restored) for (const over of [kept.path, ...(isUrl(token) ? [path] : [])]) await guest.remove(over);
   const outcome = back.outcome === 'failed' ? 'failed' : 'unlicensed';
   return { ...report, outcome, license: back.license, restored, ...(back.error ? { error: back.error } : {}) };

@@ -140,6 +140,14 @@ describe('TLS to the license server', () => {
     ]);
   });
 
+  test('of nobody that can be asked leads to every node and port of the token', () => {
+    const said = griddLog('Failed to acquire license from dls (Info: X - Error: Connection timed out)');
+    const servers = [server(), server({ host: 'dls-2.example.com', port: 8443 })];
+    expect(find('server-unreachable', { ...UNLICENSED, ...said, servers })?.remedy).toContain(
+      'to dls.example.com:443 and dls-2.example.com:8443 in firewall',
+    );
+  });
+
   test('of an unknown authority is only to know where the license comes all the same', () => {
     const seen = (fault: string) => find('tls-not-trusted', { servers: [server({ probe: withFault(fault) })] });
     expect(seen('SELF_SIGNED_CERT_IN_CHAIN')).toMatchObject({

@@ -155,6 +155,22 @@ describe('a token that the license service refuses', () => {
   });
 });
 
+test('a token that brings no license gives way to the old one also where that brings none any more', async () => {
+  folder.setLicenseService({ answer: 'refuse' });
+  const short = { ...config, license: { ...config.license, timeoutMs: 300 } };
+  const report = await rotateToken({
+    guest: whole,
+    config: short,
+    token: '/opt/good.tok',
+    watcher: silent,
+    stop,
+    resume,
+  });
+  expect(report).toMatchObject({ outcome: 'unlicensed', restored: true, license: { state: 'grace' } });
+  expect(textsIn(DIRECTORY)).toEqual([OLD]);
+  expect(filesBelow(`${STATE}/rotation`)).toEqual([]);
+});
+
 test('a guest whose old token has expired keeps the new one, even without a license', async () => {
   const [name = ''] = folder.list(DIRECTORY);
   folder.write(`${DIRECTORY}/${name}`, makeToken({ expired: true }), 0o744);
