@@ -155,22 +155,6 @@ describe('a token that the license service refuses', () => {
   });
 });
 
-test('a token that brings no license gives way to the old one also where that brings none any more', async () => {
-  folder.setLicenseService({ answer: 'refuse' });
-  const short = { ...config, license: { ...config.license, timeoutMs: 300 } };
-  const report = await rotateToken({
-    guest: whole,
-    config: short,
-    token: '/opt/good.tok',
-    watcher: silent,
-    stop,
-    resume,
-  });
-  expect(report).toMatchObject({ outcome: 'unlicensed', restored: true, license: { state: 'grace' } });
-  expect(textsIn(DIRECTORY)).toEqual([OLD]);
-  expect(filesBelow(`${STATE}/rotation`)).toEqual([]);
-});
-
 test('a guest whose old token has expired keeps the new one, even without a license', async () => {
   const [name = ''] = folder.list(DIRECTORY);
   folder.write(`${DIRECTORY}/${name}`, makeToken({ expired: true }), 0o744);
@@ -192,6 +176,22 @@ test('a guest without any token gets its first one', async () => {
   for (const name of folder.list(DIRECTORY)) folder.remove(`${DIRECTORY}/${name}`);
   expect(await rotate('/opt/good.tok')).toMatchObject({ outcome: 'changed', restored: false });
   expect(textsIn(DIRECTORY)).toEqual([GOOD]);
+});
+
+test('a token that brings no license gives way to the old one also where that brings none any more', async () => {
+  folder.setLicenseService({ answer: 'refuse' });
+  const short = { ...config, license: { ...config.license, timeoutMs: 300 } };
+  const report = await rotateToken({
+    guest: whole,
+    config: short,
+    token: '/opt/good.tok',
+    watcher: silent,
+    stop,
+    resume,
+  });
+  expect(report).toMatchObject({ outcome: 'unlicensed', restored: true, license: { state: 'grace' } });
+  expect(textsIn(DIRECTORY)).toEqual([OLD]);
+  expect(filesBelow(`${STATE}/rotation`)).toEqual([]);
 });
 
 async function licensedWithOld(): Promise<void> {
