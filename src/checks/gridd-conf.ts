@@ -159,8 +159,27 @@ export const griddConf = defineSubject({
         };
       },
     },
+    {
+      id: 'gridd-conf-no-text',
+      causes: [],
+      judge: (_config, { gridd }) =>
+        isText(gridd.conf?.text)
+          ? undefined
+          : {
+              severity: 'warning',
+              summary: 'gridd.conf holds bytes that are no UTF-8 text',
+              cause:
+                'it was written in another encoding, or damaged; vgpu-guest apply changes nothing in it before that is mended',
+              remedy: `look at it (file ${GRIDD_CONF}), and convert it (iconv -f latin1 -t utf-8) or take what is no text out of it`,
+              evidence: [evidence(GRIDD_CONF, 'bytes that are no UTF-8 text')],
+            },
+    },
   ],
 });
+
+function isText(text: string | undefined): boolean {
+  return text === undefined || !/[\0\uFFFD]/.test(text);
+}
 
 /** FeatureType has a check of its own. */
 function faultOf(key: string, value: string): readonly { readonly key: string; readonly because: string }[] {

@@ -19,7 +19,13 @@ export function openFileEyes(root: string): FileEyes {
 
   return {
     async readText(path, limitBytes = MIB) {
-      const bytes = await readAtMost(await at(path), limitBytes + 1);
+      const bytes = await readAtMost(await at(path), limitBytes + 1).catch(error => {
+        if (error.code !== 'EISDIR') throw error;
+        throw new AgentError(`${path} is a directory, and should be a file`, {
+          remedy: `look at ${path}: it is not what its name says`,
+          cause: error,
+        });
+      });
       if (bytes && bytes.length > limitBytes) {
         throw new AgentError(`${path} is larger than ${limitBytes} bytes, which no such file is`, {
           remedy: `look at ${path}: it is not what its name says`,

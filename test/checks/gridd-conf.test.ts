@@ -115,3 +115,8 @@ test('a legacy server that is configured for a driver that knows none is found b
     summary: expect.stringMatching(/^license\.server names a legacy/),
   });
 });
+
+test('a gridd.conf that is no text is one that apply leaves alone', () => {
+  expect(find('gridd-conf-no-text', conf('FeatureType=0', '\0\uFFFD'))?.severity).toBe('warning');
+  expect(find('gridd-conf-no-text', conf('# Größe', 'FeatureType=0'))).toBeUndefined();
+});

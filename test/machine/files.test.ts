@@ -205,3 +205,11 @@ test('a label that cannot be set is a named error, and the old file stays', asyn
   await expect(guest.writeText('/etc/there', 'new')).rejects.toThrow('the SELinux label of /etc/there cannot be set');
   expect(readFileSync(join(root, 'etc/there'), 'utf8')).toBe('old');
 });
+
+test('a directory in the place of a file is a fault with a name', async () => {
+  const root = temporaryFolder();
+  writeFiles(root, { 'etc/nvidia/gridd.conf/x': '' });
+  await expect(openGuest({ root }).readText('/etc/nvidia/gridd.conf')).rejects.toThrow(
+    '/etc/nvidia/gridd.conf is a directory, and should be a file',
+  );
+});
