@@ -7,19 +7,23 @@ const CONFIG_FILE = '/etc/vgpu-guest/config.yaml';
 
 /** Why no token is where nvidia-gridd looks, and what to do. */
 export function whyMissing({ license }: Config, { is, path }: Facts['tokenFiles']): Pick<Found, 'cause' | 'remedy'> {
-  if (license.token) {
+  if (is === 'file') {
+    const isPlace = path === license.tokenDirectory.replace(/(?<=.)\/+$/, '');
     return {
-      cause:
-        is === 'file'
-          ? 'ClientConfigTokenPath in gridd.conf names a file'
-          : 'the token that is configured has not been put there yet',
-      remedy: 'vgpu-guest apply puts it there',
+      cause: isPlace
+        ? 'a file was put in the place of the directory; cp makes one where the directory is not there yet'
+        : 'ClientConfigTokenPath in gridd.conf names a file',
+      remedy: license.token
+        ? 'vgpu-guest apply moves the file out of the way and puts the token there'
+        : isPlace
+          ? `mv ${path} ${path}.tok && mkdir ${path} && mv ${path}.tok ${path}/ && systemctl restart nvidia-gridd`
+          : `let it name the directory, ${dirname(path)}, which should hold nothing but the token, then systemctl restart nvidia-gridd; or set license.token in ${CONFIG_FILE} to the file and run vgpu-guest apply`,
     };
   }
-  if (is === 'file') {
+  if (license.token) {
     return {
-      cause: 'ClientConfigTokenPath in gridd.conf names a file',
-      remedy: `let it name the directory, ${dirname(path)}, which should hold nothing but the token, then systemctl restart nvidia-gridd; or set license.token in ${CONFIG_FILE} to the file and run vgpu-guest apply`,
+      cause: 'the token that is configured has not been put there yet',
+      remedy: 'vgpu-guest apply puts it there',
     };
   }
   return {

@@ -25,6 +25,8 @@ export interface TokenFact {
   readonly directory: readonly TokenEntry[];
   /** When something last came into that directory or left it; undefined when it is not there. */
   readonly directoryChangedUs: number | undefined;
+  /** It is a file: `cp` makes one where the directory is not there yet. */
+  readonly directoryIsFile?: true;
 }
 
 export interface TokenEntry {
@@ -55,7 +57,8 @@ export async function collectToken({ guest, config: { license } }: Look): Promis
     guest.stat(tokenDirectory),
   ]);
   const directory = await Promise.all(names.map(name => lookAtEntry(guest, tokenDirectory, name)));
-  return { source, directory, directoryChangedUs: stat?.changedUs };
+  const isFile = stat && stat.kind !== 'directory' ? { directoryIsFile: true as const } : {};
+  return { source, directory, directoryChangedUs: stat?.changedUs, ...isFile };
 }
 
 async function lookForSource(

@@ -9,12 +9,15 @@ export const placeToken = defineStep({
   id: 'place-token',
   title: 'Put the client configuration token in its place',
   reads: ['token', 'system'],
-  judge({ license: { tokenDirectory, server } }, { token: { source, directory }, system }) {
+  judge({ license: { tokenDirectory, server } }, { token, system }) {
+    const { source, directory } = token;
     const folder = tokenDirectory.replace(/(?<=.)\/+$/, '');
     if (source.is === 'not-asked-for') return server ? leaveNone(folder, directory) : NOT_ASKED_FOR;
     if (source.is === 'unusable') return blocked(`the token ${source.path} ${source.because}`, NEW_TOKEN);
     const untimely = source.is === 'usable' ? judgeDates(source.claims, system.nowUs) : undefined;
     if (untimely && source.from === undefined) return refuseDates(source.path, untimely);
+    if (token.directoryIsFile && source.path === folder)
+      return blocked(`license.token names ${folder}, ${IN_THE_WAY}`, MOVE_IT);
     const fetch = fetchOf(source, untimely);
 
     const name = basename(source.path);
@@ -30,6 +33,7 @@ export const placeToken = defineStep({
     );
     const [first, ...rest]: Change[] = [
       ...(fetch ? [fetch] : []),
+      ...(token.directoryIsFile ? [outOfTheWay(folder)] : []),
       ...(copied
         ? correct(path, there, system.nowUs)
         : [
@@ -40,6 +44,18 @@ export const placeToken = defineStep({
     return first ? due(first, ...rest) : settled(`${name} is the one token in ${folder}`);
   },
 });
+
+const IN_THE_WAY = 'which is a file and must be the directory that holds the token';
+const MOVE_IT = 'move that file elsewhere (/opt, for one), and set license.token in /etc/vgpu-guest/config.yaml to it';
+
+function outOfTheWay(folder: string): Change {
+  return {
+    kind: 'move',
+    path: folder,
+    to: `${SET_ASIDE}/${basename(folder)}`,
+    because: `there is ${folder}, ${IN_THE_WAY}`,
+  };
+}
 
 /** What NVIDIA's guides have the token set to; the daemon itself runs as root. */
 const MODE = 0o744;

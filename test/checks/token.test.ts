@@ -252,3 +252,14 @@ test('a directory in the place of the token was not changed on its way', () => {
     /^it may have been/,
   );
 });
+
+test('a file in the place of the token directory is what cp makes of it', () => {
+  const path = { path: DIRECTORY, is: 'file', files: [], mode: 0, uid: 0, changedUs: 0 } as const;
+  const byHand = find('token-missing', { ...UNLICENSED, tokenFiles: path, ...NOT_ASKED }, {});
+  expect(byHand?.remedy).toContain(`mkdir ${DIRECTORY} && mv`);
+  const asked = find('token-missing', { ...UNLICENSED, tokenFiles: path });
+  expect(asked).toMatchObject({
+    cause: expect.stringContaining('cp makes one'),
+    remedy: expect.stringMatching(/^vgpu-guest apply/),
+  });
+});

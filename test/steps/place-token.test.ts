@@ -58,6 +58,19 @@ describe('the token', () => {
     expect(deeds(judge(source(), [], `${DIRECTORY}/`))).toEqual([COPY]);
   });
 
+  it('gets the directory that a copy has made a file of', () => {
+    const config = configSchema.parse({ license: { token: '/opt/a.tok' } });
+    const judgeFile = (from: string) => {
+      const token: TokenFact = { source: source(from), directory: [], directoryChangedUs: 1, directoryIsFile: true };
+      return placeToken.judge(config, { token, system: { nowUs: NOW_US } as unknown as Facts['system'] }, new Set());
+    };
+    expect(deeds(judgeFile('/opt/a.tok'))).toEqual([
+      { kind: 'move', path: DIRECTORY, to: '/var/lib/vgpu-guest/set-aside/ClientConfigToken' },
+      COPY,
+    ]);
+    expect(judgeFile(DIRECTORY)).toMatchObject({ is: 'blocked', remedy: expect.stringContaining('move that file') });
+  });
+
   it('takes the place of another one with its name', () => {
     expect(deeds(judge(source(), [entry('a.tok', { sha256: 'other' })]))).toEqual([COPY]);
   });
