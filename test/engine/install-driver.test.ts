@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import type { InstallDriver } from '../../src/change.ts';
 import { installDriver } from '../../src/engine/install-driver.ts';
 import { openGuest } from '../../src/guest/open-guest.ts';
 import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.ts';
 
 const LOG = '/var/log/nvidia-installer.log';
+const WORKSHOP = '/var/lib/vgpu-guest/unpacked';
 const ARGV = ['sh', '/opt/driver.run', '--silent', '--dkms'] as const;
 const FAILED = "ERROR: Installation has failed.  Please see the file '/var/log/nvidia-installer.log' for details.";
 
@@ -13,6 +15,8 @@ interface Scene {
   readonly files?: Record<string, string>;
   readonly active?: readonly string[];
   readonly leaveGraphical?: boolean;
+  /** What else is told of the deed. */
+  readonly deed?: Partial<InstallDriver>;
   readonly dkms?: string;
   readonly systemctl?: string;
   /** The run is told to stop when the package prints this. */
@@ -21,7 +25,8 @@ interface Scene {
 
 async function install(scene: Scene) {
   const root = temporaryFolder();
-  writeFiles(root, { calls: '', 'var/log/x': '', ...scene.files });
+  const kernel = { 'proc/sys/kernel/osrelease': '6.0.0\n' };
+  writeFiles(root, { calls: '', 'var/log/x': '', 'opt/driver.run': 'a package', ...kernel, ...scene.files });
   const note = (name: string) => `printf '%s %s\\n' ${name} "$*" >>"$GUEST_ROOT/calls"\n`;
   writeProgram(root, 'sh', `${note('sh')}LOG=$GUEST_ROOT${LOG}\n${scene.package}`);
   writeProgram(
@@ -45,7 +50,16 @@ ${note('systemctl')}${scene.systemctl ?? ''}`,
     },
   };
   const guest = openGuest({ root, env: {}, stop: stop.signal });
-  const deed = { kind: 'install-driver', argv: ARGV, log: LOG, leaveGraphical: scene.leaveGraphical ?? false } as const;
+  const deed: InstallDriver = {
+    kind: 'install-driver',
+    argv: ARGV,
+    log: LOG,
+    version: '570.211.01',
+    package: { path: '/opt/driver.run', sha256: undefined },
+    workshop: WORKSHOP,
+    leaveGraphical: scene.leaveGraphical ?? false,
+    ...scene.deed,
+  };
   const fault = await installDriver(guest, deed, tell).then(
     () => undefined,
     ({ fault, message, remedy }) => ({ fault, message, remedy }),
@@ -214,11 +228,11 @@ describe('an installation without DKMS in the end', () => {
     });
   });
 
-  // 520.61.05 warned so with DKMS 3.0.9, which has the modules
+  // 520.61.05 warned so with DKMS 3.0.9, which had the modules
   test('is well when DKMS knows better than the warning', async () => {
     const { fault, told } = await install({
       package: warns,
-      dkms: "echo 'nvidia/520.61.05, 6.0.0, x86_64: installed'",
+      dkms: "echo 'nvidia/570.211.01, 6.0.0, x86_64: installed'",
     });
     expect([fault, told]).toEqual([undefined, [`warn ${warning}`]]);
   });
