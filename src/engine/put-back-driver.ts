@@ -27,7 +27,7 @@ const MODPROBE_TIMEOUT_MS = 120_000;
 export async function checkDriver(guest: Guest, version: string): Promise<void> {
   const loaded = (await guest.readText('/sys/module/nvidia/version'))?.trim();
   if (loaded !== version)
-    throw await doesNotWork(guest, `driver ${version} is installed, and ${loaded ?? 'none'} is loaded`);
+    throw await doesNotWork(guest, `driver ${version} is installed, and ${loaded || 'none'} is loaded`);
   const { code, stdout, stderr } = await guest.query(['nvidia-smi'], SMI_TIMEOUT_MS);
   if (code === 0) return;
   const words = (stderr.trim() || stdout.trim()).split('\n')[0];
