@@ -8,6 +8,8 @@ export interface Requirement {
   readonly ask: string;
   /** Met by the kernel's build tree, however it got there. */
   readonly headers?: true;
+  /** By this package the headers of later kernels come with their kernels. */
+  readonly follows?: true;
   /** Met by this program as well, whichever package brought it. */
   readonly program?: string;
   /** Where the package is found when the enabled repositories have none. */

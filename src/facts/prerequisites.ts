@@ -49,7 +49,10 @@ async function lookAhead(guest: GuestView, family: Family, { next }: KernelsFact
   if (wanted.length === 0) return ofNext;
   const there = await namesOf(guest, family.installed(wanted));
   const source = 'the repository that the kernel came from';
-  return [...ofNext, ...wanted.filter(name => !there.has(name)).map(name => ({ name, ask: name, source }))];
+  return [
+    ...ofNext,
+    ...wanted.filter(name => !there.has(name)).map(name => ({ name, ask: name, follows: true as const, source })),
+  ];
 }
 
 /** The first of the family's package managers that is there. */

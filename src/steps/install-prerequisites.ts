@@ -2,6 +2,7 @@ import { blocked, type Change, due, settled } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import { isDriverInPlace } from '../facts/driver.ts';
 import type { Facts } from '../facts/facts.ts';
+import { isUrl } from '../formats/url.ts';
 import { refusePackage, SET_PACKAGE } from './driver-preflight.ts';
 import { hostPackage, notAGuest, notChangeable } from './gates.ts';
 import { defineStep } from './step.ts';
@@ -12,7 +13,7 @@ export const installPrerequisites = defineStep({
   title: 'Install what the driver is built with',
   reads: ['system', 'gpus', 'smi', 'driverPackage', 'driver', 'prerequisites'],
   judge(config, facts) {
-    const refusal = notAGuest(facts) ?? hostPackage(facts) ?? refusePackage(config, facts);
+    const refusal = notAGuest(facts) ?? hostPackage(facts) ?? refuseDownloaded(config, facts);
     if (refusal) return refusal;
     const { system, driverPackage, driver, prerequisites } = facts;
     if (driverPackage.is === 'not-asked-for') {
@@ -39,6 +40,11 @@ export const installPrerequisites = defineStep({
 });
 
 const noDriver = blocked('no NVIDIA driver is installed, and no driver package is given', SET_PACKAGE);
+
+/** What has only now been downloaded was judged by its name so far. */
+function refuseDownloaded(config: Config, facts: Pick<Facts, 'driverPackage' | 'driver'>) {
+  return isUrl(config.driver.package ?? '') ? refusePackage(config, facts) : undefined;
+}
 
 /** First of all, so that the package can be judged while nothing else is changed. */
 function fetchPackage(config: Config, facts: Pick<Facts, 'driverPackage' | 'driver' | 'smi' | 'system'>) {
