@@ -217,7 +217,7 @@ export const FAMILIES: readonly Family[] = [
       list: ['dpkg-query', '--show', DPKG_FORMAT, 'linux-image-*'],
       // linux-image-generic, -generic-hwe-24.04, -cloud-amd64, -azure; but not linux-image-6.8.0-49-generic
       headersOf: name =>
-        /^linux-image-(?!unsigned-)([a-z].*?(?<!-dbg))$/.exec(name)?.[1]?.replace(/^/, 'linux-headers-'),
+        /^linux-image-(?!unsigned-|extra-)([a-z].*?(?<!-dbg))$/.exec(name)?.[1]?.replace(/^/, 'linux-headers-'),
     },
   },
 ];

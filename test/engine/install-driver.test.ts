@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { InstallDriver } from '../../src/change.ts';
 import { installDriver } from '../../src/engine/install-driver.ts';
@@ -99,6 +100,55 @@ describe('an installation that ends well', () => {
   });
 });
 
+describe('the package that is run', () => {
+  const SHA256 = createHash('sha256').update('a package').digest('hex');
+  const copy = `/var/lib/vgpu-guest/packages/${SHA256}/driver.run`;
+
+  test('is the one that was judged, or none', async () => {
+    const { fault, calls } = await install({
+      package: '',
+      deed: { package: { path: '/opt/driver.run', sha256: 'f'.repeat(64) } },
+    });
+    expect(fault?.message).toBe(
+      `/opt/driver.run has changed since it was looked at: its sha256 was ${'f'.repeat(64)}, and is ${SHA256}`,
+    );
+    expect(calls).toEqual(['']);
+  });
+
+  test('is copied where others can change it, and the copy is what counts', async () => {
+    const { guest, fault } = await install({
+      package: '',
+      deed: { package: { path: '/opt/driver.run', sha256: SHA256, copy } },
+    });
+    expect(fault).toBeUndefined();
+    expect(await guest.readText(copy)).toBe('a package');
+    const other = await install({
+      package: '',
+      deed: { package: { path: '/opt/driver.run', sha256: 'f'.repeat(64), copy } },
+    });
+    expect(other.fault?.message).toContain('has changed since it was looked at');
+    expect(await other.guest.stat(copy)).toBeUndefined();
+  });
+
+  test('finds an empty folder of root’s own, which is gone afterwards', async () => {
+    const { guest, shown } = await install({
+      package: `find "$GUEST_ROOT${WORKSHOP}" -printf '%m %P\\n'`,
+      files: { [`${WORKSHOP}/selfgz812/nvidia-installer`]: 'left by a run that was cut' },
+    });
+    expect(shown).toEqual(['700 ']);
+    expect(await guest.stat(WORKSHOP)).toBeUndefined();
+  });
+
+  test('takes other packages out of the store when its driver is in place', async () => {
+    const { guest } = await install({
+      package: '',
+      deed: { package: { path: '/opt/driver.run', sha256: SHA256, copy } },
+      files: { '/var/lib/vgpu-guest/packages/0123/old.run': 'old' },
+    });
+    expect(await guest.list('/var/lib/vgpu-guest/packages')).toEqual([SHA256]);
+  });
+});
+
 describe('what holds the GPU', () => {
   test('leaves it for the installation and comes back', async () => {
     const { calls } = await install({
@@ -194,7 +244,7 @@ describe('a failed installation', () => {
     [
       'ERROR: Temporary directory /tmp is not executable - use the  --tmpdir option to specify a different one.',
       1,
-      'mount -o remount,exec /tmp for the installation, then run vgpu-guest apply again',
+      'mount -o remount,exec the mount that the line names for the installation, then run vgpu-guest apply again',
     ],
   ])('of the wrapper is explained by what it printed (%#)', async (line, code, remedy) => {
     const { fault } = await install({ package: `echo '${line}'; exit ${code}` });

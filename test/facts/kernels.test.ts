@@ -111,6 +111,7 @@ esac; done`,
       `linux-image-${RUNNING}-dbg`,
       'linux-image-amd64-dbg',
       'linux-image-unsigned-6.1',
+      'linux-image-extra-virtual',
     ];
     expect(await names(guest({ ...DEBIAN, ...built }, dpkg(kernel, ...own)))).toEqual([headers]);
   });
