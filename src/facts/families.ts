@@ -36,7 +36,7 @@ export interface Family {
   readonly kernelTracks?: KernelTracks;
 }
 
-export interface DriverPackages {
+interface DriverPackages {
   /** Which packages with such names are installed? As for `installed`. */
   readonly list: Argv;
   /** Those that bring modules or libraries of the driver. */
@@ -44,7 +44,7 @@ export interface DriverPackages {
   readonly remove: (names: readonly string[]) => string;
 }
 
-export interface KernelTracks {
+interface KernelTracks {
   /** Which of the kernel's packages are installed? As for `installed`. */
   readonly list: Argv;
   /** The package by which the headers follow this one; undefined: it is the package of one kernel. */
