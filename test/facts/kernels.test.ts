@@ -24,7 +24,11 @@ describe('the kernel of the next boot', () => {
   });
 
   test('is the newest that has an image, by its numbers', async () => {
-    const leftover = { 'lib/modules/6.1.0-200-amd64/modules.dep': '' };
+    const leftover = {
+      'lib/modules/6.1.0-99-amd64/modules.dep': '',
+      'boot/vmlinuz-6.1.0-99-amd64': '',
+      'lib/modules/6.1.0-200-amd64/modules.dep': '',
+    };
     expect(await guest({ ...newer, ...leftover }).fact('kernels')).toEqual({
       next: {
         release: NEWER,
