@@ -4,6 +4,7 @@ import { AgentError, messageOf } from '../errors.ts';
 import { collectKernelLog } from '../facts/kernel-log.ts';
 import { PACKAGE_STORE } from '../facts/room.ts';
 import { findDriverFault } from '../formats/driver-log.ts';
+import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest, GuestView } from '../guest/guest.ts';
 import { STATE_DIRECTORY } from './resume.ts';
 import { runPackage } from './run-package.ts';
@@ -33,7 +34,7 @@ export async function checkDriver(guest: Guest, version: string): Promise<void> 
   const words = (stderr.trim() || stdout.trim()).split('\n')[0];
   throw await doesNotWork(
     guest,
-    `driver ${version} is loaded, and nvidia-smi ends with exit code ${code}${words ? `: ${words}` : ''}`,
+    `driver ${version} is loaded, and nvidia-smi ends with ${exitCodeWords(code)}${words ? `: ${words}` : ''}`,
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Argv, InstallDriver } from '../change.ts';
+import type { InstallDriver } from '../change.ts';
 import { AgentError } from '../errors.ts';
 import { lookAtDkms } from '../facts/driver.ts';
 import {
@@ -8,6 +8,7 @@ import {
   type InstallerFailure,
   installerErrors,
 } from '../formats/installer-log.ts';
+import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest, Outcome } from '../guest/guest.ts';
 import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
 import type { Tell } from './tell.ts';
@@ -82,13 +83,9 @@ function explain({ argv, log: path }: PackageRun, outcome: Outcome, log: string)
   const errors = [log, stderr].map(installerErrors).find(lines => lines.length > 0) ?? [];
   const last = (stderr.trim() || stdout.trim()).split('\n').slice(-3);
   const quoted = failure ? [failure.line] : errors.length > 0 ? errors.slice(-3) : last;
-  const lines = [`${shown(argv)} ended with exit code ${code}`, ...quoted.map(line => `  ${line}`)];
+  const lines = [`${argv.join(' ')} ended with ${exitCodeWords(code)}`, ...quoted.map(line => `  ${line}`)];
   if (failure) lines.push(`  ${failure.cause}`);
   return new AgentError(lines.join('\n'), { remedy: failure?.remedy ?? remedyFor(code, path) });
-}
-
-function shown(argv: Argv): string {
-  return argv.join(' ');
 }
 
 function remedyFor(code: number, log: string): InstallerFailure['remedy'] {
