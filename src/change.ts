@@ -21,12 +21,35 @@ export type Deed =
       readonly builder: InitrdBuilder;
       readonly holds: string;
     }
-  /** Runs the .run package; `leaveGraphical`: X holds the GPU, so the graphical target is left for it and comes back after it. */
-  | { readonly kind: 'install-driver'; readonly argv: Argv; readonly log: string; readonly leaveGraphical: boolean }
-  | { readonly kind: 'run'; readonly argv: Argv; readonly timeoutMs: number }
+  /** The package that `driver.package` names by a URL, kept only when it hashes to `sha256`; `from` is that URL as it may be shown. */
+  | { readonly kind: 'fetch-package'; readonly from: string; readonly path: string; readonly sha256: string }
+  | InstallDriver
+  /** `tolerated`: what its failure means, which is then told and ends nothing. */
+  | { readonly kind: 'run'; readonly argv: Argv; readonly timeoutMs: number; readonly tolerated?: string }
   | { readonly kind: 'service'; readonly unit: string; readonly action: 'enable' | 'restart' }
   | { readonly kind: 'await-license'; readonly timeoutMs: number }
   | { readonly kind: 'reboot' };
+
+/** Runs the .run package. */
+export interface InstallDriver {
+  readonly kind: 'install-driver';
+  readonly argv: Argv;
+  readonly log: string;
+  readonly version: string;
+  readonly package: {
+    readonly path: string;
+    /** What it was judged by; undefined: it was not there yet. */
+    readonly sha256: string | undefined;
+    /** Where it is copied to and run from, since others can change it where it is. */
+    readonly copy?: string;
+  };
+  /** A folder of root's own in which it unpacks itself; made for it, and gone afterwards. */
+  readonly workshop: string;
+  /** X holds the GPU, so the graphical target is left for it and comes back after it. */
+  readonly leaveGraphical: boolean;
+  /** The driver that is there now, which comes back when the new one does not work. */
+  readonly replaces?: string;
+}
 
 /** A deed and the reason why it is due, a present-tense sentence about the guest. */
 export type Change = Deed & { readonly because: string };

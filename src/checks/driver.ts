@@ -81,6 +81,30 @@ export const driver = defineSubject({
       },
     },
     {
+      id: 'driver-newer-than-host',
+      causes: [16],
+      judge(_config, { driver: found, gpus }) {
+        const version = found.loaded ?? found.onDisk;
+        const gpu = gpus.find(({ host }) => host !== undefined);
+        if (!version || !gpu?.host || Number.parseInt(version, 10) <= Number.parseInt(gpu.host.version, 10))
+          return undefined;
+        return {
+          severity: 'warning',
+          summary: `the driver ${version} is of a newer branch than the host's ${gpu.host.version}`,
+          cause: 'a host accepts guest drivers of its own vGPU release and of the one before, and may refuse this one',
+          remedy:
+            'set driver.package in /etc/vgpu-guest/config.yaml to the -grid.run of the vGPU release that the host runs and run vgpu-guest apply',
+          evidence: [
+            evidence(
+              `/sys/bus/pci/devices/${gpu.address}/config`,
+              `host driver ${gpu.host.version}, branch ${gpu.host.branch}`,
+            ),
+            ...(found.loaded ? [evidence('/sys/module/nvidia/version', found.loaded)] : []),
+          ],
+        };
+      },
+    },
+    {
       id: 'driver-versions-differ',
       causes: [13, 14],
       judge(_config, facts): Found | undefined {

@@ -8,6 +8,7 @@ import { kernel } from './kernel.ts';
 import { license } from './license.ts';
 import { log } from './log.ts';
 import { mode } from './mode.ts';
+import { nextKernel } from './next-kernel.ts';
 import { servers } from './servers.ts';
 import { token } from './token.ts';
 
@@ -16,6 +17,7 @@ export const subjects: readonly Subject[] = [
   gpu,
   driver,
   kernel,
+  nextKernel,
   mode,
   griddConf,
   token,

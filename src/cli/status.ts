@@ -13,12 +13,13 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
   const guest = openEyesFor(options, io);
   const { config } = await readConfig(guest, options, io.env);
   const look = lookAt(guest, config);
-  const [system, gpus, smi, driver, gridd, virtualization, planned] = await Promise.all([
+  const [system, gpus, smi, driver, gridd, kernels, virtualization, planned] = await Promise.all([
     look.fact('system'),
     look.fact('gpus'),
     look.fact('smi'),
     look.fact('driver'),
     look.fact('gridd'),
+    look.fact('kernels'),
     guest.query(['systemd-detect-virt']),
     judgeAll(guest, config),
   ]);
@@ -33,6 +34,7 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
     smi,
     driver,
     gridd,
+    kernels,
     displayNames,
     virtualization: virtualization.stdout.trim() || virtualHost || 'unknown',
     license: licenseOf(config, smi),

@@ -18,11 +18,10 @@ const duration = z
   .regex(/^\d+(ms|s|m|h)$/, A_DURATION)
   .describe('A duration: a number with ms, s, m or h')
   .meta({ examples: ['120s'] });
-const absolutePath = z.string().regex(/^\/[^\0\n]*$/, 'an absolute path on this guest (nothing is fetched from a URL)');
 const port = z.int().min(1).max(65_535);
 const hostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, 'a host name or an IP address');
-/** User names and passwords have no place in a file that others may read. */
-const tokenSource = z
+/** A file, or what is downloaded; user names and passwords have no place in a file that others may read. */
+const fileOrUrl = z
   .string()
   .regex(
     /^(?:\/[^\0\n]*|https:\/\/[^\s/?#@]+(?:[/?#]\S*)?)$/,
@@ -45,18 +44,34 @@ const gridd = z
     }
   });
 
-const driver = z.strictObject({
-  package: absolutePath.optional().describe("NVIDIA's .run package on this guest"),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/i, '64 hexadecimal digits')
-    .optional()
-    .describe('What the package must hash to'),
-  dkms: z
-    .boolean()
-    .default(true)
-    .describe('Register the kernel modules with DKMS, so that kernel updates keep the driver'),
-});
+/** The package's own wrapper hands options on without quotes. */
+const keyPath = z.string().regex(/^\/[^\0\s"'*?[\]\\$`]*$/, 'an absolute path without blanks and wildcards');
+
+const driver = z
+  .strictObject({
+    package: fileOrUrl.optional().describe("NVIDIA's .run package: a file on this guest, or a URL"),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/i, '64 hexadecimal digits')
+      .optional()
+      .describe('What the package must hash to'),
+    dkms: z
+      .boolean()
+      .default(true)
+      .describe('Register the kernel modules with DKMS, so that kernel updates keep the driver'),
+    signingKey: keyPath
+      .optional()
+      .describe('The private key (PEM) that kernel modules are signed with, where Secure Boot wants that'),
+    signingCertificate: keyPath.optional().describe('Its certificate (DER), which the firmware must know'),
+  })
+  .refine(given => given.package === undefined || given.package.startsWith('/') || given.sha256 !== undefined, {
+    path: ['sha256'],
+    message: 'what a package from a URL must hash to; without it nobody would notice another file',
+  })
+  .refine(given => (given.signingKey === undefined) === (given.signingCertificate === undefined), {
+    path: ['signingCertificate'],
+    message: 'a key and its certificate belong together: give both of them',
+  });
 
 const server = z.strictObject({
   address: hostName.describe('ServerAddress'),
@@ -71,7 +86,7 @@ const license = z
       .enum(['auto', 'vgpu', 'vws', 'compute', 'vapps'])
       .default('auto')
       .describe('Which license to ask for; auto: what the vGPU profile says'),
-    token: tokenSource
+    token: fileOrUrl
       .optional()
       .describe('The client configuration token of CLS or DLS (NVIDIA License System): a file on this guest, or a URL'),
     tokenDirectory: griddDirectory

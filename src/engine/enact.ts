@@ -7,6 +7,7 @@ import { GRIDD_UNIT } from '../facts/gridd.ts';
 import type { Guest } from '../guest/guest.ts';
 import { awaitLicense } from './await-license.ts';
 import { failedCommand } from './failed-command.ts';
+import { fetchPackage } from './fetch-package.ts';
 import { fetchToken } from './fetch-token.ts';
 import { installDriver } from './install-driver.ts';
 import { installPackages } from './install-packages.ts';
@@ -55,8 +56,10 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
       return await rebuildInitrd(guest, change, tell);
     case 'install-driver':
       return await installDriver(guest, change, tell);
+    case 'fetch-package':
+      return await fetchPackage(guest, around.config.driver.package ?? '', change, tell);
     case 'run':
-      return await command(guest, change.argv, change.timeoutMs, tell);
+      return await command(guest, change, tell);
     case 'service':
       return await service(change.unit, change.action, around);
     case 'await-license':
@@ -101,9 +104,16 @@ export async function freeName(guest: Guest, wanted: string): Promise<string> {
   return name;
 }
 
-async function command(guest: Guest, argv: Argv, timeoutMs: number, tell: Tell): Promise<void> {
+async function command(
+  guest: Guest,
+  { argv, timeoutMs, tolerated }: Extract<Enactable, { kind: 'run' }>,
+  tell: Tell,
+): Promise<void> {
   const outcome = await guest.run(argv, { timeoutMs, onLine: line => tell.progress(line) });
-  if (outcome.code !== 0) throw failedCommand(argv, outcome);
+  if (outcome.code === 0) return;
+  const failure = failedCommand(argv, outcome);
+  if (tolerated === undefined) throw failure;
+  tell.warn(`${tolerated}: ${failure.message}`);
 }
 
 async function service(

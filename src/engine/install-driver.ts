@@ -1,114 +1,44 @@
-import type { Deed } from '../change.ts';
-import { AgentError, messageOf } from '../errors.ts';
-import { lookAtDkms } from '../facts/driver.ts';
-import {
-  findDkmsWarning,
-  findInstallerFailure,
-  findSkippedErrors,
-  type InstallerFailure,
-  installerErrors,
-} from '../formats/installer-log.ts';
-import { exitCodeWords } from '../formats/signals.ts';
-import type { Guest, Outcome, RunOptions } from '../guest/guest.ts';
-import { failedCommand } from './failed-command.ts';
+import { dirname } from 'node:path/posix';
+import type { InstallDriver } from '../change.ts';
+import { AgentError } from '../errors.ts';
+import type { Guest } from '../guest/guest.ts';
+import { freeDriver } from './driver-holders.ts';
+import { checkDriver, forgetOtherPackages, putBack, rememberPackage } from './put-back-driver.ts';
+import { makeStateFolder } from './resume.ts';
+import { runPackage } from './run-package.ts';
 import type { Tell } from './tell.ts';
 
-type InstallDriver = Extract<Deed, { kind: 'install-driver' }>;
-
-/** They keep the module in use, and the installer gives up when it cannot take the old one out of memory. */
-const HOLDERS = ['nvidia-gridd.service', 'nvidia-persistenced.service'];
-const SERVICE_TIMEOUT_MS = 120_000;
-/** A failed build leaves the compiler's output in the log. */
-const LOG_LIMIT_BYTES = 64 * 1024 * 1024;
-/** The wrapper's own code for a sum that does not fit; nvidia-installer ends with 1, or 128 and more after a signal. */
-const SUMS_DIFFER = 2;
-
-/** Runs the .run package and says what came of it; no time limit, since ending it half-way leaves half a driver. */
+/** Installs the driver of a .run package. One that takes the place of another has to work; else the other one comes back. */
 export async function installDriver(guest: Guest, deed: InstallDriver, tell: Tell): Promise<void> {
-  // an option that it does not know ends it before it opens its log: an old log would be read as its own
-  if ((await guest.stat(deed.log)) || (await guest.readLink(deed.log))) await guest.rename(deed.log, `${deed.log}.old`);
+  await secure(guest, deed, tell);
+  await rememberPackage(guest, deed);
   await using undo = new AsyncDisposableStack();
-  if (deed.leaveGraphical) {
-    undo.defer(() => isolate(guest, 'graphical.target', tell, PUT_BACK).catch(error => tell.warn(messageOf(error))));
-    await isolate(guest, 'multi-user.target', tell);
-  }
-  await stopHolders(guest, undo, tell);
-  const outcome = await runPackage(guest, deed, tell);
-  const log = (await guest.readText(deed.log, LOG_LIMIT_BYTES)) ?? '';
-  if (outcome.code !== 0) throw explain(deed, outcome, log);
-  for (const line of findSkippedErrors(log)) tell.warn(line);
-  await checkRegistration(guest, `${log}\n${outcome.stderr}`, tell);
-}
-
-/** What was taken away comes back, however the installation ends. */
-const PUT_BACK = { evenWhenStopped: true } as const;
-
-async function isolate(guest: Guest, target: string, tell: Tell, options: RunOptions = {}): Promise<void> {
-  tell.info(`systemctl isolate ${target}`);
-  const argv = ['systemctl', 'isolate', target] as const;
-  const outcome = await guest.run(argv, { timeoutMs: SERVICE_TIMEOUT_MS, ...options });
-  if (outcome.code !== 0) throw failedCommand(argv, outcome);
-}
-
-/** Stops the services that hold the old driver, and leaves their start on the stack. */
-async function stopHolders(guest: Guest, undo: AsyncDisposableStack, tell: Tell): Promise<void> {
-  for (const unit of HOLDERS) {
-    if ((await guest.query(['systemctl', 'is-active', unit])).stdout.trim() !== 'active') continue;
-    tell.info(`${unit} is stopped while the driver is replaced`);
-    undo.defer(async () => {
-      const started = await guest.run(['systemctl', 'start', unit], { timeoutMs: SERVICE_TIMEOUT_MS, ...PUT_BACK });
-      if (started.code !== 0) tell.warn(failedCommand(['systemctl', 'start', unit], started).message);
-    });
-    const stopped = await guest.run(['systemctl', 'stop', unit], { timeoutMs: SERVICE_TIMEOUT_MS });
-    if (stopped.code !== 0) tell.warn(failedCommand(['systemctl', 'stop', unit], stopped).message);
-  }
-}
-
-/** Its silent mode says nothing for minutes, but its log grows line by line. */
-async function runPackage(guest: Guest, deed: InstallDriver, tell: Tell): Promise<Outcome> {
-  const over = new AbortController();
-  const following = tellLog(guest, deed.log, over.signal, tell);
+  await freeDriver(guest, { graphical: deed.leaveGraphical }, undo, tell);
   try {
-    return await guest.run(deed.argv, { onLine: line => tell.progress(line) });
-  } finally {
-    over.abort();
-    await following;
+    await runPackage(guest, deed, tell);
+    if (deed.replaces !== undefined) await checkDriver(guest, deed.version);
+  } catch (error) {
+    if (deed.replaces === undefined || !(error instanceof AgentError)) throw error;
+    throw await putBack(guest, { failed: deed.version, lost: deed.replaces, failure: error }, tell);
   }
+  await forgetOtherPackages(guest, deed);
 }
 
-async function tellLog(guest: Guest, log: string, signal: AbortSignal, tell: Tell): Promise<void> {
-  try {
-    for await (const line of guest.follow(['tail', '-n', '+1', '-F', log], signal)) tell.progress(line);
-  } catch {
-    // only what is shown while it runs; the log itself is read afterwards
+/** What is run is what was judged, and nobody else can change it meanwhile. */
+async function secure(guest: Guest, { package: given }: InstallDriver, tell: Tell): Promise<void> {
+  const { path, sha256, copy } = given;
+  if (copy !== undefined) {
+    tell.info(`${path} can be changed by others, or has a name that it cannot read itself by: it is run from ${copy}`);
+    await makeStateFolder(guest, dirname(copy));
+    await guest.copyLarge(path, copy, 0o600);
   }
-}
-
-function explain(deed: InstallDriver, outcome: Outcome, log: string): AgentError {
-  const { code, stdout, stderr } = outcome;
-  const failure = findInstallerFailure(log) ?? findInstallerFailure(stderr) ?? findInstallerFailure(stdout);
-  const errors = [log, stderr].map(installerErrors).find(lines => lines.length > 0) ?? [];
-  const last = (stderr.trim() || stdout.trim()).split('\n').slice(-3);
-  const quoted = failure ? [failure.line] : errors.length > 0 ? errors.slice(-3) : last;
-  const lines = [`${deed.argv.join(' ')} ended with ${exitCodeWords(code)}`, ...quoted.map(line => `  ${line}`)];
-  if (failure) lines.push(`  ${failure.cause}`);
-  return new AgentError(lines.join('\n'), { remedy: failure?.remedy ?? remedyFor(code, deed.log) });
-}
-
-function remedyFor(code: number, log: string): InstallerFailure['remedy'] {
-  if (code === SUMS_DIFFER) return "copy the package again and compare it with NVIDIA's checksum (driver.sha256)";
-  if (code > 128) return 'it was ended by a signal: run vgpu-guest apply again, which repeats the installation';
-  return `read ${log} on this guest`;
-}
-
-/** The installer takes a failed registration for a warning; and some releases warn although DKMS has everything. */
-async function checkRegistration(guest: Guest, text: string, tell: Tell): Promise<void> {
-  const line = findDkmsWarning(text);
-  if (!line) return;
-  const entries = (await lookAtDkms(guest)) ?? [];
-  if (entries.some(({ status }) => status.startsWith('installed'))) return tell.warn(line);
-  const failure = findInstallerFailure(line);
-  throw new AgentError(`the driver is installed, but DKMS has not got its modules\n  ${line}`, {
-    remedy: failure?.remedy ?? 'run dkms status, and read the make.log below /var/lib/dkms/nvidia',
-  });
+  const found = await guest.digest(copy ?? path, 'sha256');
+  if (sha256 === undefined || found === sha256) return;
+  if (copy !== undefined) await guest.remove(copy);
+  throw new AgentError(
+    `${path} has changed since it was looked at: its sha256 was ${sha256}, and is ${found ?? 'none'}`,
+    {
+      remedy: 'find out who writes there, and run vgpu-guest apply again when that has ended',
+    },
+  );
 }

@@ -2,17 +2,23 @@ import type { Config } from '../config/schema.ts';
 import type { GuestView } from '../guest/guest.ts';
 import { type BlacklistFact, collectBlacklist } from './blacklist.ts';
 import { type ClockFact, collectClock } from './clock.ts';
+import { collectDistributionDriver, type DistributionDriverFact } from './distribution-driver.ts';
 import { collectDriver, type DriverFact } from './driver.ts';
 import { collectDriverPackage, type DriverPackageFact } from './driver-package.ts';
+import { collectDriverTrouble, type DriverTroubleFact } from './driver-trouble.ts';
+import { collectGpuUsers, type GpuUser } from './gpu-users.ts';
 import { collectGpus, type Gpu } from './gpus.ts';
 import { collectGridd, type GriddFact } from './gridd.ts';
 import { collectGriddLog, type GriddLogFact } from './gridd-log.ts';
 import { collectInitrds, type InitrdsFact } from './initrds.ts';
 import { collectKernelLog, type KernelLogFact } from './kernel-log.ts';
+import { collectKernels, type KernelsFact } from './kernels.ts';
 import { collectModprobe, type ModprobeFile } from './modprobe.ts';
 import { collectNetwork, type NetworkFact } from './network.ts';
 import { collectPrerequisites, type PrerequisitesFact } from './prerequisites.ts';
+import { collectRoom, type RoomFact } from './room.ts';
 import { collectScreen, type ScreenFact } from './screen.ts';
+import { collectSecureBoot, type SecureBootFact } from './secure-boot.ts';
 import { collectServers, type ServersFact } from './servers.ts';
 import { collectSmi, type SmiFact } from './smi.ts';
 import { collectSurroundings, type SurroundingsFact } from './surroundings.ts';
@@ -25,12 +31,18 @@ import { collectXorg, type XorgFact } from './xorg.ts';
 export interface Facts {
   readonly system: SystemFact;
   readonly gpus: readonly Gpu[];
+  readonly kernels: KernelsFact;
   readonly prerequisites: PrerequisitesFact;
   readonly modprobe: readonly ModprobeFile[];
   readonly blacklist: BlacklistFact;
   readonly initrds: InitrdsFact;
   readonly driverPackage: DriverPackageFact;
+  readonly distributionDriver: DistributionDriverFact;
+  readonly secureBoot: SecureBootFact;
+  readonly room: RoomFact;
   readonly driver: DriverFact;
+  readonly driverTrouble: DriverTroubleFact;
+  readonly gpuUsers: readonly GpuUser[];
   readonly smi: SmiFact;
   readonly gridd: GriddFact;
   readonly token: TokenFact;
@@ -56,12 +68,18 @@ export interface Look {
 const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K]> } = {
   system: collectSystem,
   gpus: collectGpus,
+  kernels: collectKernels,
   prerequisites: collectPrerequisites,
   modprobe: collectModprobe,
   blacklist: collectBlacklist,
   initrds: collectInitrds,
   driverPackage: collectDriverPackage,
+  distributionDriver: collectDistributionDriver,
+  secureBoot: collectSecureBoot,
+  room: collectRoom,
   driver: collectDriver,
+  driverTrouble: collectDriverTrouble,
+  gpuUsers: collectGpuUsers,
   smi: collectSmi,
   gridd: collectGridd,
   token: collectToken,

@@ -8,6 +8,8 @@ export interface Requirement {
   readonly ask: string;
   /** Met by the kernel's build tree, however it got there. */
   readonly headers?: true;
+  /** By this package the headers of later kernels come with their kernels. */
+  readonly follows?: true;
   /** Met by this program as well, whichever package brought it. */
   readonly program?: string;
   /** Where the package is found when the enabled repositories have none. */
@@ -28,6 +30,25 @@ export interface Family {
   readonly initrdImage: (kernel: string) => string;
   /** Where the system logger writes when the journal cannot be read. */
   readonly syslogPath: string;
+  /** Packages of the distribution, or of NVIDIA's repositories, that bring a driver. */
+  readonly driverPackages: DriverPackages;
+  /** Where headers come with a kernel update only by a package that follows the kernel's: undefined where any headers package does that. */
+  readonly kernelTracks?: KernelTracks;
+}
+
+interface DriverPackages {
+  /** Which packages with such names are installed? As for `installed`. */
+  readonly list: Argv;
+  /** Those that bring modules or libraries of the driver. */
+  readonly names: RegExp;
+  readonly remove: (names: readonly string[]) => string;
+}
+
+interface KernelTracks {
+  /** Which of the kernel's packages are installed? As for `installed`. */
+  readonly list: Argv;
+  /** The package by which the headers follow this one; undefined: it is the package of one kernel. */
+  readonly headersOf: (kernelPackage: string) => string | undefined;
 }
 
 export interface PackageManager {
@@ -72,7 +93,23 @@ const dnf = (program: 'dnf' | 'yum'): PackageManager => ({
   },
 });
 
+/** Debian's, Ubuntu's and NVIDIA's own, down to the vGPU driver as a .deb; not NVIDIA's container toolkit or what only sets up a repository. */
+const DEB_DRIVERS =
+  /^(?!.*-local-repo-)(?:nvidia-(?:driver|headless|open|dkms|linux-grid|legacy|tesla)(?:-.+)?|nvidia-(?:kernel|open-kernel|kernel-open|current)-(?:dkms|source|open).*|linux-(?:modules|objects|signatures)-nvidia-.+|libnvidia-(?:compute|gl|ml1|cfg1).*|cuda-drivers.*)$/;
+/** Red Hat's, RPM Fusion's, SUSE's and NVIDIA's own. */
+const RPM_DRIVERS =
+  /^(?!.*-local-repo-)(?:(?:kmod|akmod|dkms)-nvidia.*|nvidia-(?:driver|kmod|open|linux-grid)(?:-.+)?|xorg-x11-drv-nvidia.*|nvidia-(?:gfx|compute-|video-|gl-)G\d+.*|x11-video-nvidiaG\d+|cuda-drivers.*)$/;
+const rpmDrivers = (remove: DriverPackages['remove']): DriverPackages => ({
+  list: ['rpm', '--query', '--all', '--queryformat', '%{NAME}\\n', '*nvidia*', 'cuda-drivers*'],
+  names: RPM_DRIVERS,
+  remove,
+});
+
 const rpmInstalled = (names: readonly string[]): Argv => ['rpm', '--query', '--queryformat', '%{NAME}\\n', ...names];
+
+/** A removed package whose configuration stayed is listed too, hence the status in front of the name. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own syntax
+const DPKG_FORMAT = '--showformat=${db:Status-Abbrev} ${Package}\\n';
 
 export const FAMILIES: readonly Family[] = [
   {
@@ -105,6 +142,7 @@ export const FAMILIES: readonly Family[] = [
     blacklistPath: '/etc/modprobe.d/50-blacklist.conf', // the path of SUSE's manual
     initrdImage: kernel => `/boot/initrd-${kernel}`,
     syslogPath: '/var/log/messages',
+    driverPackages: rpmDrivers(names => `zypper remove --clean-deps ${names.join(' ')}`),
   },
   {
     id: 'rhel',
@@ -128,6 +166,7 @@ export const FAMILIES: readonly Family[] = [
     blacklistPath: '/etc/modprobe.d/blacklist-nouveau.conf',
     initrdImage: kernel => `/boot/initramfs-${kernel}.img`,
     syslogPath: '/var/log/messages',
+    driverPackages: rpmDrivers(names => `dnf remove ${names.join(' ')}`),
   },
   {
     id: 'debian',
@@ -165,12 +204,21 @@ export const FAMILIES: readonly Family[] = [
         },
       },
     ],
-    // a removed package whose configuration stayed is listed too, hence the status in front of the name
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own syntax
-    installed: names => ['dpkg-query', '--show', '--showformat=${db:Status-Abbrev} ${Package}\\n', ...names],
+    installed: names => ['dpkg-query', '--show', DPKG_FORMAT, ...names],
     blacklistPath: '/etc/modprobe.d/blacklist-nouveau.conf',
     initrdImage: kernel => `/boot/initrd.img-${kernel}`,
     syslogPath: '/var/log/syslog',
+    driverPackages: {
+      list: ['dpkg-query', '--show', DPKG_FORMAT, '*nvidia*', 'cuda-drivers*'],
+      names: DEB_DRIVERS,
+      remove: names => `apt-get purge ${names.join(' ')} && apt-get autoremove --purge`,
+    },
+    kernelTracks: {
+      list: ['dpkg-query', '--show', DPKG_FORMAT, 'linux-image-*'],
+      // linux-image-generic, -generic-hwe-24.04, -cloud-amd64, -azure; but not linux-image-6.8.0-49-generic
+      headersOf: name =>
+        /^linux-image-(?!unsigned-|extra-)([a-z].*?(?<!-dbg))$/.exec(name)?.[1]?.replace(/^/, 'linux-headers-'),
+    },
   },
 ];
 

@@ -1,4 +1,4 @@
-import { hasVgpuCapability } from '../formats/pci-config.ts';
+import { hasVgpuCapability, type VgpuHost, vgpuHost } from '../formats/pci-config.ts';
 import type { GuestView } from '../guest/guest.ts';
 import type { Look } from './facts.ts';
 
@@ -14,6 +14,8 @@ export interface Gpu {
   readonly driver: string | undefined;
   /** undefined: the configuration space could not be read, which takes root. */
   readonly mode: 'vgpu' | 'pass-through' | undefined;
+  /** The driver on the host, where the vGPU tells. */
+  readonly host?: VgpuHost;
 }
 
 const PCI_DEVICES = '/sys/bus/pci/devices';
@@ -38,12 +40,14 @@ async function lookAt(guest: GuestView, address: string): Promise<Gpu | undefine
   ]);
   const kind = KINDS[pciClass?.trim().slice(0, 6) ?? ''];
   if (!kind) return undefined;
-  const vgpu = hasVgpuCapability(Buffer.from(config ?? '', 'latin1'));
+  const space = Buffer.from(config ?? '', 'latin1');
+  const [vgpu, host] = [hasVgpuCapability(space), vgpuHost(space)];
   return {
     address,
     device: device?.trim().replace(/^0x/, '') ?? '',
     kind,
     driver: driver?.split('/').at(-1),
     mode: vgpu === undefined ? undefined : vgpu ? 'vgpu' : 'pass-through',
+    ...(host ? { host } : {}),
   };
 }

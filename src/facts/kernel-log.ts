@@ -20,7 +20,7 @@ const LINES = '20000';
 const MOST_LINES = 200;
 const AUDIT_LOG = '/var/log/audit/audit.log';
 
-export async function collectKernelLog({ guest }: Look): Promise<KernelLogFact> {
+export async function collectKernelLog({ guest }: Pick<Look, 'guest'>): Promise<KernelLogFact> {
   const [kernel, audit] = await Promise.all([readKernel(guest), readAudit(guest)]);
   if (!kernel) return { is: 'unknown', because: 'neither the journal nor dmesg shows what the kernel said' };
   const denials = [...kernel.lines, ...audit].filter(line => DENIAL.test(line) && line.includes('nvidia-gridd'));
@@ -32,8 +32,9 @@ export async function collectKernelLog({ guest }: Look): Promise<KernelLogFact> 
   };
 }
 
-/** The driver's own name for itself in the kernel's log, and that of its modules. */
-const DRIVER = /\bNVRM:|^(?:\[[ \d.]+\] )?nvidia\b/;
+/** The driver's own name for itself in the kernel's log, that of its modules, and what the kernel says when it refuses a module. */
+const DRIVER =
+  /\bNVRM:|^(?:\[[ \d.]+\] )?nvidia\b|Loading of (?:unsigned module|module with \w+ key) is rejected|Lockdown: .*unsigned module loading/;
 const DENIAL = /\bavc: +denied\b|apparmor="DENIED"/;
 
 /** The journal goes further back than the kernel's own buffer, where there is one. */

@@ -1,6 +1,8 @@
+import type { Argv } from '../change.ts';
 import type { GuestView } from '../guest/guest.ts';
 import type { Look } from './facts.ts';
 import type { Family, PackageManager, Requirement } from './families.ts';
+import type { KernelsFact } from './kernels.ts';
 
 /** What the driver's build needs and the guest has not got. */
 export interface PrerequisitesFact {
@@ -18,11 +20,14 @@ export async function collectPrerequisites({ guest, config, fact }: Look): Promi
   const { family, kernel } = await fact('system');
   if (!family) return { manager: undefined, missing: [] };
   const requirements = family.requirements(kernel).filter(({ name }) => config.driver.dkms || name !== 'dkms');
-  const [manager, headers] = await Promise.all([findManager(guest, family), hasBuildTree(guest, kernel)]);
+  const [manager, headers, follow] = await Promise.all([
+    findManager(guest, family),
+    hasBuildTree(guest, kernel),
+    config.driver.dkms ? lookAhead(guest, family, await fact('kernels')) : [],
+  ]);
   const packages = requirements.filter(requirement => !requirement.headers);
   const names = packages.map(({ name }) => name);
-  const { stdout } = await guest.query(family.installed(names), DATABASE_TIMEOUT_MS);
-  const installed = installedNames(stdout);
+  const installed = await namesOf(guest, family.installed(names));
   const met = await Promise.all(
     requirements.map(async ({ name, program, headers: ofKernel }) =>
       ofKernel
@@ -30,7 +35,24 @@ export async function collectPrerequisites({ guest, config, fact }: Look): Promi
         : installed.has(name) || (program !== undefined && (await guest.stat(program))?.kind === 'file'),
     ),
   );
-  return { manager: manager?.program, missing: requirements.filter((_, index) => !met[index]) };
+  const now = requirements.filter((_, index) => !met[index]);
+  return { manager: manager?.program, missing: [...now, ...follow] };
+}
+
+/** What the kernel of the next boot, and every later one, needs for its own modules. */
+async function lookAhead(guest: GuestView, family: Family, { next }: KernelsFact): Promise<readonly Requirement[]> {
+  const ofNext = next && !next.headers ? family.requirements(next.release).filter(({ headers }) => headers) : [];
+  const tracks = family.kernelTracks;
+  if (!tracks) return ofNext;
+  const kernels = await namesOf(guest, tracks.list);
+  const wanted = [...kernels].map(tracks.headersOf).filter(name => name !== undefined);
+  if (wanted.length === 0) return ofNext;
+  const there = await namesOf(guest, family.installed(wanted));
+  const source = 'the repository that the kernel came from';
+  return [
+    ...ofNext,
+    ...wanted.filter(name => !there.has(name)).map(name => ({ name, ask: name, follows: true as const, source })),
+  ];
 }
 
 /** The first of the family's package managers that is there. */
@@ -43,17 +65,18 @@ export async function findManager(guest: GuestView, family: Family): Promise<Pac
 }
 
 /** A kernel's modules are built in this folder, whichever package it came from; removed headers leave a link to nowhere. */
-async function hasBuildTree(guest: GuestView, kernel: string): Promise<boolean> {
+export async function hasBuildTree(guest: GuestView, kernel: string): Promise<boolean> {
   const makefile = await guest.stat(`/lib/modules/${kernel}/build/Makefile`);
   return makefile?.kind === 'file';
 }
 
 /**
- * rpm prints the bare name of what is installed and `package gcc is not installed` for the rest. dpkg-query prints the wanted
+ * The packages that a database names as installed. rpm prints the bare name of what is installed and `package gcc is not installed` for the rest. dpkg-query prints the wanted
  * and the present state and a possible error before each name: `ii  gcc`, `hi  gcc` (held), `rc  gcc` (removed, its
  * configuration stayed), `iU  gcc` (unpacked only), `iiR gcc` (broken).
  */
-function installedNames(stdout: string): ReadonlySet<string> {
+export async function namesOf(guest: GuestView, argv: Argv): Promise<ReadonlySet<string>> {
+  const { stdout } = await guest.query(argv, DATABASE_TIMEOUT_MS);
   const names = stdout.split('\n').map(line => /^(?:[uihrp]i {2})?([^\s/]+)$/.exec(line)?.[1]);
   return new Set(names.filter(name => name !== undefined));
 }

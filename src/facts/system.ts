@@ -59,7 +59,8 @@ function readOnly(mounted: boolean, transactional: boolean, ostree: boolean): Sy
   if (transactional) {
     return {
       because: 'the root is a read-only snapshot (transactional-update)',
-      remedy: 'run it in a new snapshot: transactional-update run vgpu-guest apply, then reboot into the snapshot',
+      remedy:
+        'run it in a new snapshot: transactional-update run vgpu-guest apply --reboot-exit-code 0 (a snapshot is only kept after exit code 0), then reboot into it',
     };
   }
   return {

@@ -28,13 +28,13 @@ const SIGNATURES: readonly Signature[] = [
   ],
   [
     /Temporary directory .* is not executable/,
-    'programs cannot be run from /tmp, and the package unpacks itself there',
-    'mount -o remount,exec /tmp for the installation, then run vgpu-guest apply again',
+    'programs cannot be run from the folder in which the package unpacks itself',
+    'mount -o remount,exec the mount that the line names for the installation, then run vgpu-guest apply again',
   ],
   [
     /Unable to create temp(?:orary)? (?:file|directory)|Unable to create the target directory|No space left on device/,
     'there is no room for unpacking or installing the driver',
-    'make room in /tmp (about twice the size of the package, at least 2 GB), /usr and /var',
+    'make room in /var and /usr (about three times the size of the package each), then run vgpu-guest apply again',
   ],
   [
     'this .run file is intended for the',
@@ -84,6 +84,11 @@ const SIGNATURES: readonly Signature[] = [
     "the distribution's own packages have installed a driver (/usr/lib/nvidia/alternate-install-present)",
     "remove the distribution's NVIDIA packages, then run vgpu-guest apply again",
   ],
+  [
+    'Pre-unload hook script failed',
+    'a script of the distribution, /usr/lib/nvidia/pre-unload, has failed',
+    'run that script by hand to see why, then run vgpu-guest apply again',
+  ],
   // headers and build
   [
     /Unable to find the kernel source tree|The kernel source path '[^']*' does not exist|The kernel header file '[^']*' does not exist|kernel header file exists|Your kernel headers for kernel \S+ cannot be found/,
@@ -110,6 +115,11 @@ const SIGNATURES: readonly Signature[] = [
     /signed by a key that is trusted|Secure boot is enabled on this system|Required key not available|Key was rejected by service/,
     'Secure Boot lets no module be loaded that is not signed with an enrolled key',
     SIGNING,
+  ],
+  [
+    /Unable to generate key pair|Failed to generate key pair|Failed to sign kernel module/,
+    'the modules could not be signed',
+    `see whether openssl is installed, and whether driver.signingKey (PEM) and driver.signingCertificate (DER) belong together; or ${SIGNING}`,
   ],
   [
     /cannot sign .* without the `sign-file`/,

@@ -70,7 +70,7 @@ export function parseRunHeader(start: string, fileName: string): RunHeader | NoR
     version,
     label,
     targetDirectory,
-    flavor: flavorOf(targetDirectory) ?? flavorOf(fileName.replace(/\.run$/, '')) ?? 'plain',
+    flavor: flavorOf(targetDirectory) ?? flavorOfName(fileName) ?? 'plain',
     architecture,
     script,
     skipLine: number(value(start, 'skip')),
@@ -85,6 +85,18 @@ export function parseRunHeader(start: string, fileName: string): RunHeader | NoR
 /** The version in a name like `NVIDIA-Linux-x86_64-570.211.01-grid.run`; people rename these files, so it is a witness only. */
 export function versionInFileName(fileName: string): string | undefined {
   return /-(\d{2,}(?:\.\d+){1,2})(?=[-.])/.exec(fileName)?.[1];
+}
+
+/** Compared number by number: 545.23.06 is at least 520.56.06. */
+export function isAtLeast(version: string, least: string): boolean {
+  const [have, want] = [version, least].map(text => text.split('.').map(Number));
+  const at = want?.findIndex((number, index) => number !== (have?.[index] ?? 0)) ?? -1;
+  return at < 0 || (have?.[at] ?? 0) > (want?.[at] ?? 0);
+}
+
+/** What a file name says of the kind of package; undefined: nothing, as the name of a data-center driver does. */
+export function flavorOfName(fileName: string): RunHeader['flavor'] | undefined {
+  return flavorOf(fileName.replace(/\.run$/, ''));
 }
 
 function no(because: string): NoRunHeader {

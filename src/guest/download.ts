@@ -5,8 +5,14 @@ import type { DownloadOptions } from './guest.ts';
 
 const MOST_REDIRECTS = 5;
 
-interface Surroundings extends DownloadOptions {
+export interface Asking extends Pick<DownloadOptions, 'trusted'> {
   readonly env: NodeJS.ProcessEnv;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Status codes that are answers and not refusals; 200 unless given. */
+  readonly welcome?: readonly number[];
+}
+
+interface Surroundings extends DownloadOptions, Asking {
   readonly stop: AbortSignal;
 }
 
@@ -16,22 +22,28 @@ export async function download(url: string, around: Surroundings): Promise<strin
   stop.throwIfAborted();
   const over = AbortSignal.any([stop, AbortSignal.timeout(timeoutMs)]);
   try {
-    return await follow(new URL(url), around, over);
+    return await textOf(await follow(new URL(url), around, over), new URL(url), around.limitBytes);
   } catch (error) {
     stop.throwIfAborted();
     if (error instanceof AgentError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    const because = over.aborted ? `nothing came within ${timeoutMs / 1000} s` : `${withoutSecrets(message)}`;
-    throw failed(url, because, over.aborted ? UNREACHABLE : remedyFor(code));
+    throw over.aborted
+      ? failed(url, `nothing came within ${timeoutMs / 1000} s`, UNREACHABLE)
+      : explained(url, error as NodeJS.ErrnoException);
   }
 }
 
-const UNREACHABLE =
+/** An error of the network or of TLS, with what to do about it. */
+export function explained(url: string, { code, message }: NodeJS.ErrnoException): AgentError {
+  return failed(url, withoutSecrets(message), remedyFor(code));
+}
+
+export const UNREACHABLE =
   'see whether this guest can reach it: name resolution, firewall, HTTPS_PROXY and NO_PROXY in the environment of this program';
 const UNTRUSTED =
   "put the certificate authority of that server into the guest's own store (update-ca-certificates or update-ca-trust), and except it from any inspecting proxy";
 
-async function follow(first: URL, around: Surroundings, over: AbortSignal): Promise<string> {
+/** The answer of the last of the servers that a URL leads to; whoever gets it reads it or destroys it. */
+export async function follow(first: URL, around: Asking, over: AbortSignal): Promise<IncomingMessage> {
   let url = first;
   for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
     if (url.protocol !== 'https:') {
@@ -39,7 +51,7 @@ async function follow(first: URL, around: Surroundings, over: AbortSignal): Prom
     }
     const response = await ask(url, around, over);
     const { statusCode = 0, headers } = response;
-    if (statusCode === 200) return await textOf(response, first, around.limitBytes);
+    if ((around.welcome ?? [200]).includes(statusCode)) return response;
     response.destroy();
     if (statusCode < 300 || statusCode > 399 || headers.location === undefined) {
       throw failed(
@@ -53,7 +65,7 @@ async function follow(first: URL, around: Surroundings, over: AbortSignal): Prom
   throw failed(first.href, `it leads on more than ${MOST_REDIRECTS} times`, 'name the last URL of them');
 }
 
-async function ask(url: URL, { env, trusted }: Surroundings, over: AbortSignal): Promise<IncomingMessage> {
+async function ask(url: URL, { env, trusted, headers }: Asking, over: AbortSignal): Promise<IncomingMessage> {
   const { Agent, get } = await import('node:https');
   const { HTTPS_PROXY, https_proxy, NO_PROXY, no_proxy } = env;
   const agent = new Agent({
@@ -62,7 +74,7 @@ async function ask(url: URL, { env, trusted }: Surroundings, over: AbortSignal):
     ...(trusted === undefined ? {} : { ca: trusted }),
   });
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  get(url, { agent, signal: over, headers: { 'user-agent': 'vgpu-guest', accept: '*/*' } }, resolve).on(
+  get(url, { agent, signal: over, headers: { 'user-agent': 'vgpu-guest', accept: '*/*', ...headers } }, resolve).on(
     'error',
     reject,
   );
@@ -83,7 +95,7 @@ async function textOf(response: IncomingMessage, url: URL, limitBytes: number): 
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function failed(url: string, because: string, remedy: string): AgentError {
+export function failed(url: string, because: string, remedy: string): AgentError {
   return new AgentError(`${withoutSecrets(url)} cannot be downloaded: ${because}`, { remedy });
 }
 

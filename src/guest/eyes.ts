@@ -10,14 +10,18 @@ const MIB = 1024 * 1024;
 
 type FileEyes = Pick<
   GuestView,
-  'readText' | 'readStart' | 'readEnd' | 'digest' | 'list' | 'stat' | 'readLink' | 'realPath' | 'freeBytes'
+  'readText' | 'readStart' | 'readEnd' | 'digest' | 'list' | 'stat' | 'readLink' | 'realPath' | 'freeBytes' | 'exposure'
 >;
+
+/** A driver package takes seconds to be read through, and several looks ask for its sums. */
+const WORTH_KEEPING_BYTES = 16 * MIB;
 
 /** Looks at the files of the guest under `root`. */
 export function openFileEyes(root: string): FileEyes {
   const at = (path: string) => locate(root, path);
+  const digests = new Map<string, Promise<string>>();
 
-  return {
+  const eyes: FileEyes = {
     async readText(path, limitBytes = MIB) {
       const bytes = await readAtMost(await at(path), limitBytes + 1).catch(error => {
         if (error.code !== 'EISDIR') throw error;
@@ -51,11 +55,14 @@ export function openFileEyes(root: string): FileEyes {
     },
 
     async digest(path, algorithm, fromByte = 0) {
-      const hash = createHash(algorithm);
       const file = await at(path);
       return await orAbsent(async () => {
-        await pipeline(createReadStream(file, { start: fromByte, highWaterMark: MIB }), hash);
-        return hash.digest('hex');
+        const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
+        if (size < WORTH_KEEPING_BYTES) return await digestOf(file, algorithm, fromByte);
+        const key = [algorithm, fromByte, dev, ino, size, mtimeNs, ctimeNs].join(' ');
+        const known = digests.get(key) ?? digestOf(file, algorithm, fromByte);
+        digests.set(key, known);
+        return await known;
       });
     },
 
@@ -78,11 +85,30 @@ export function openFileEyes(root: string): FileEyes {
       return file === root ? '/' : file.slice(root.length);
     },
 
+    async exposure(path) {
+      const real = await eyes.realPath(path);
+      const parts = real?.split('/').filter(Boolean) ?? [];
+      const chain = parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`);
+      for (const part of real === undefined ? [] : ['/', ...chain]) {
+        const found = await eyes.stat(part);
+        const isOurs = found?.uid === 0 || found?.uid === process.geteuid?.();
+        if (!found || !isOurs || found.mode & 0o002 || (found.mode & 0o020 && found.gid !== 0)) return part;
+      }
+      return undefined;
+    },
+
     async freeBytes(path) {
       const room = await orAbsent(async () => statfs(await at(path)));
       return room && room.bavail * room.bsize;
     },
   };
+  return eyes;
+}
+
+async function digestOf(file: string, algorithm: string, fromByte: number): Promise<string> {
+  const hash = createHash(algorithm);
+  await pipeline(createReadStream(file, { start: fromByte, highWaterMark: MIB }), hash);
+  return hash.digest('hex');
 }
 
 /** Absence is a value; every other error keeps its stack. */

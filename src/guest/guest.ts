@@ -79,7 +79,7 @@ export interface GuestView {
   readStart(path: string, limitBytes: number): Promise<string | undefined>;
   /** The last `limitBytes` of a file of any size, and where in it they end: what is added later begins there. */
   readEnd(path: string, limitBytes: number): Promise<FileEnd | undefined>;
-  /** Hex digests of a file, read once; `fromByte` leaves out what is before it. */
+  /** Hex digest of a file; `fromByte` leaves out what is before it. A large file is read again only when it has changed. */
   digest(path: string, algorithm: 'md5' | 'sha256', fromByte?: number): Promise<string | undefined>;
   /** Names in a directory, sorted; empty when there is no such directory. */
   list(path: string): Promise<readonly string[]>;
@@ -90,6 +90,8 @@ export interface GuestView {
   realPath(path: string): Promise<string | undefined>;
   /** Room for new files in the file system that holds `path`. */
   freeBytes(path: string): Promise<number | undefined>;
+  /** The file, or the first folder on the way to it, that others than root can change; undefined: none, or no such file. */
+  exposure(path: string): Promise<string | undefined>;
   /**
    * A look by a program: bounded in time (15 s unless given), no standard input, a chosen environment. Throws when the run is told to
    * stop: half a look is no fact.
@@ -120,14 +122,24 @@ export interface DownloadOptions {
   readonly trusted: string | undefined;
 }
 
+/** How a large file comes from the web. */
+export interface FileDownloadOptions extends Pick<DownloadOptions, 'trusted'> {
+  readonly sha256: string;
+  readonly onProgress: (haveBytes: number, wholeBytes: number | undefined) => void;
+}
+
 /** Eyes and hands. */
 export interface Guest extends GuestView {
   /** The text behind an https:// URL, kept nowhere. Certificates are verified, redirects lead to https:// only, proxies are the environment's. */
   download(url: string, options: DownloadOptions): Promise<string>;
+  /** Like `download`, to a file that gets its name when it has that sha256; what came before a fault is kept, and gone on with. */
+  downloadFile(url: string, path: string, options: FileDownloadOptions): Promise<void>;
   /** All or nothing: temporary file in the same folder, mode and owner, fsync, rename, fsync of the folder. Missing parents are made (0755). */
   writeText(path: string, text: string, mode?: number): Promise<void>;
   /** Like `writeText`, with the bytes of another file of at most 1 MiB. */
   copyFile(from: string, to: string, mode: number): Promise<void>;
+  /** Like `copyFile`, for a file of any size. */
+  copyLarge(from: string, to: string, mode: number): Promise<void>;
   setMode(path: string, mode: number): Promise<void>;
   makeDirectory(path: string, mode: number): Promise<void>;
   /** Renames, replacing what is at `to`; falls back to copy and remove between file systems. */
@@ -136,6 +148,8 @@ export interface Guest extends GuestView {
   keepCopy(from: string, to: string): Promise<void>;
   /** Gone afterwards, whether or not it was there. */
   remove(path: string): Promise<void>;
+  /** A folder with all that is in it, gone afterwards; links are removed, not followed. */
+  removeFolder(path: string): Promise<void>;
   /** A deed by a program, in its own process group. Throws only when the run is told to stop; for how it ended read `code`. */
   run(argv: Argv, options?: RunOptions): Promise<Outcome>;
   /** One run at a time on this guest; returns how to let go. A lock that is held is fault `busy`. */

@@ -9,7 +9,16 @@ import { locate } from './paths.ts';
 
 type FileHands = Pick<
   Guest,
-  'writeText' | 'copyFile' | 'setMode' | 'makeDirectory' | 'rename' | 'keepCopy' | 'remove' | 'prepareAppend'
+  | 'writeText'
+  | 'copyFile'
+  | 'copyLarge'
+  | 'setMode'
+  | 'makeDirectory'
+  | 'rename'
+  | 'keepCopy'
+  | 'remove'
+  | 'removeFolder'
+  | 'prepareAppend'
 >;
 
 const COPY_LIMIT = 1024 * 1024;
@@ -25,6 +34,27 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
       const bytes = await readFile(await locate(root, from));
       if (bytes.length > COPY_LIMIT) throw new AgentError(`${from} is larger than ${COPY_LIMIT} bytes: not copied`);
       await put(to, bytes, mode);
+    },
+
+    async copyLarge(from, to, mode) {
+      const [source, target] = await Promise.all([locate(root, from), locate(root, to, 'keep')]);
+      await refuseForeignFolder(root, to, target);
+      const temporary = `${target}.vgpu-guest`;
+      try {
+        await rm(temporary, { force: true }); // left by a run that was cut
+        await copyFile(source, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+        await chmod(temporary, mode);
+        await using file = await open(temporary, 'r');
+        await file.sync();
+        await rename(temporary, target);
+      } catch (error) {
+        await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one that says why
+        throw new AgentError(`${from} cannot be copied to ${to}: ${messageOf(error)}`, {
+          remedy: remedyFor(error, to),
+          cause: error,
+        });
+      }
+      await syncFolder(dirname(target));
     },
 
     async setMode(path, mode) {
@@ -82,6 +112,10 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
 
     async remove(path) {
       await rm(await locate(root, path, 'keep'), { force: true });
+    },
+
+    async removeFolder(path) {
+      await rm(await locate(root, path, 'keep'), { force: true, recursive: true });
     },
   };
 

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { AgentError } from '../errors.ts';
 import { download } from './download.ts';
+import { downloadFile } from './download-file.ts';
 import { openFileEyes } from './eyes.ts';
 import type { Guest, GuestView } from './guest.ts';
 import { openFileHands } from './hands.ts';
@@ -37,6 +38,7 @@ export function openGuest(options: GuestOptions): Guest {
     ...programs,
     lock: () => takeLock(root),
     download: (url, how) => download(url, { ...how, env, stop }),
+    downloadFile: (url, path, how) => downloadFile(root, url, path, { ...how, env, stop }),
   };
 }
 

@@ -4,7 +4,7 @@ import { failureOf } from '../facts/gridd.ts';
 import type { License } from '../steps/await-license.ts';
 
 /** What the report needs to know. */
-export interface StatusFacts extends Pick<Facts, 'system' | 'gpus' | 'smi' | 'driver' | 'gridd'> {
+export interface StatusFacts extends Pick<Facts, 'system' | 'gpus' | 'smi' | 'driver' | 'gridd' | 'kernels'> {
   readonly virtualization: string;
   /** By PCI address, for GPUs that nvidia-smi does not name. */
   readonly displayNames: ReadonlyMap<string, string>;
@@ -21,8 +21,15 @@ export interface StatusJson {
     readonly name?: string;
     readonly mode: string;
     readonly driver?: string;
+    /** The driver on the host, where a vGPU tells. */
+    readonly hostDriver?: string;
   }[];
-  readonly driver: { readonly installed?: string; readonly loaded?: string };
+  readonly driver: {
+    readonly installed?: string;
+    readonly loaded?: string;
+    /** The kernel that the next boot takes, where it is not the running one, and the driver that it has. */
+    readonly next?: { readonly kernel: string; readonly installed?: string };
+  };
   /** `failure` goes on after its name: `was ended by SIGKILL (signal)`. */
   readonly gridd: { readonly unit: string; readonly active: string; readonly failure?: string };
   readonly license: License;
@@ -31,13 +38,18 @@ export interface StatusJson {
 
 export function statusJson(facts: StatusFacts): StatusJson {
   const { system, gpus, driver, gridd } = facts;
+  const { next } = facts.kernels;
   const installed = driver.installed ?? driver.onDisk;
   const failure = failureOf(gridd.unit);
   return {
     schema: 'vgpu-guest/status/1',
     guest: { distribution: system.name, kernel: system.kernel, virtualization: facts.virtualization },
     gpus: gpus.map(gpu => gpuJson(gpu, facts)),
-    driver: { ...(installed ? { installed } : {}), ...(driver.loaded ? { loaded: driver.loaded } : {}) },
+    driver: {
+      ...(installed ? { installed } : {}),
+      ...(driver.loaded ? { loaded: driver.loaded } : {}),
+      ...(next ? { next: { kernel: next.release, ...(next.onDisk ? { installed: next.onDisk } : {}) } } : {}),
+    },
     gridd: { unit: gridd.unit.load, active: gridd.unit.active, ...(failure ? { failure } : {}) },
     license: facts.license,
     rebootNeeded: facts.rebootNeeded,
@@ -49,10 +61,18 @@ export function statusText({ guest, gpus, driver, gridd, license, rebootNeeded }
     ['guest', `${guest.distribution}, kernel ${guest.kernel}, ${guest.virtualization}`],
     ...(gpus.length === 0 ? [['GPU', 'none on the PCI bus'] as const] : []),
     ...gpus.map(
-      ({ address, name, mode, driver: bound }) =>
-        ['GPU', [address, name, mode, `driver ${bound ?? 'none'}`].filter(Boolean).join(', ')] as const,
+      ({ address, name, mode, driver: bound, hostDriver }) =>
+        [
+          'GPU',
+          [address, name, mode, `driver ${bound ?? 'none'}`, hostDriver && `${hostDriver} on the host`]
+            .filter(Boolean)
+            .join(', '),
+        ] as const,
     ),
     ['driver', `${driver.installed ?? 'none'} installed, ${driver.loaded ?? 'none'} loaded`],
+    ...(driver.next
+      ? [['next boot', `${driver.next.kernel}, driver ${driver.next.installed ?? 'none'}`] as const]
+      : []),
     ['nvidia-gridd', `unit ${gridd.unit}, ${gridd.active}${gridd.failure ? `: it ${gridd.failure}` : ''}`],
     [
       'license',
@@ -74,7 +94,13 @@ function gpuJson(gpu: Gpu, { smi, displayNames }: StatusFacts): StatusJson['gpus
   const answer = smi.answers ? smi.gpus.find(({ address }) => address === gpu.address) : undefined;
   const name = answer?.name ?? displayNames.get(gpu.address);
   const mode = answer?.mode === 'vgpu' || answer?.mode === 'pass-through' ? answer.mode : (gpu.mode ?? 'none');
-  return { address: gpu.address, ...(name ? { name } : {}), mode, ...(gpu.driver ? { driver: gpu.driver } : {}) };
+  return {
+    address: gpu.address,
+    ...(name ? { name } : {}),
+    mode,
+    ...(gpu.driver ? { driver: gpu.driver } : {}),
+    ...(gpu.host ? { hostDriver: gpu.host.version } : {}),
+  };
 }
 
 /** A person reads times in the guest's own zone. */

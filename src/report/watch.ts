@@ -121,6 +121,7 @@ export function describe(change: Change): string {
     case 'copy-secret':
       return `copy ${change.from} to ${change.path}`;
     case 'fetch-token':
+    case 'fetch-package':
       return `download ${change.from} to ${change.path}`;
     case 'move':
       return `move ${change.path} to ${change.to}`;

@@ -35,7 +35,9 @@ export function notChangeable({ system }: Pick<Facts, 'system'>): Verdict | unde
 
 /** Refuses the package that is made for the host. */
 export function hostPackage({ driverPackage }: Pick<Facts, 'driverPackage'>): Verdict | undefined {
-  if (driverPackage.is !== 'present' || driverPackage.flavor !== 'host') return undefined;
+  const flavor =
+    driverPackage.is === 'remote' ? driverPackage.namedFlavor : driverPackage.is === 'present' && driverPackage.flavor;
+  if (flavor !== 'host' || !('path' in driverPackage)) return undefined;
   return blocked(
     `${driverPackage.path} is the vGPU Manager for the host, not a driver for the guest`,
     'set driver.package to the package of the same vGPU release whose name ends in -grid.run',

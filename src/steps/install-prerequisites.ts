@@ -1,5 +1,9 @@
-import { blocked, due, settled } from '../change.ts';
+import { blocked, type Change, due, settled } from '../change.ts';
+import type { Config } from '../config/schema.ts';
+import { isDriverInPlace } from '../facts/driver.ts';
 import type { Facts } from '../facts/facts.ts';
+import { isUrl } from '../formats/url.ts';
+import { refusePackage, SET_PACKAGE } from './driver-preflight.ts';
 import { hostPackage, notAGuest, notChangeable } from './gates.ts';
 import { defineStep } from './step.ts';
 
@@ -9,7 +13,7 @@ export const installPrerequisites = defineStep({
   title: 'Install what the driver is built with',
   reads: ['system', 'gpus', 'smi', 'driverPackage', 'driver', 'prerequisites'],
   judge(config, facts) {
-    const refusal = notAGuest(facts) ?? hostPackage(facts);
+    const refusal = notAGuest(facts) ?? hostPackage(facts) ?? refuseDownloaded(config, facts);
     if (refusal) return refusal;
     const { system, driverPackage, driver, prerequisites } = facts;
     if (driverPackage.is === 'not-asked-for') {
@@ -20,22 +24,37 @@ export const installPrerequisites = defineStep({
     const locked = notChangeable(facts);
     if (locked) return locked;
 
+    const fetch = fetchPackage(config, facts);
     const { manager, missing } = prerequisites;
+    if (missing.length === 0 && fetch) return due(fetch);
     if (missing.length === 0) return settled(`all that a driver for ${system.kernel} is built with is there`);
     const names = missing.map(({ name }) => name).join(', ');
     if (!config.driver.dkms && isLoaded(facts)) return settled('the driver is built and DKMS is not asked for');
     if (manager) {
       const packages = missing.map(({ ask }) => ask);
-      return due({ kind: 'install-packages', packages, because: `not installed: ${names}` });
+      const install: Change = { kind: 'install-packages', packages, because: `not installed: ${names}` };
+      return fetch ? due(fetch, install) : due(install);
     }
     return blocked(`not installed: ${names}, and there is no package manager`, `install them by hand: ${names}`);
   },
 });
 
-const noDriver = blocked(
-  'no NVIDIA driver is installed, and no driver package is given',
-  'set driver.package to the -grid.run package on this guest, or give --driver PATH',
-);
+const noDriver = blocked('no NVIDIA driver is installed, and no driver package is given', SET_PACKAGE);
+
+/** What has only now been downloaded was judged by its name so far. */
+function refuseDownloaded(config: Config, facts: Pick<Facts, 'driverPackage' | 'driver'>) {
+  return isUrl(config.driver.package ?? '') ? refusePackage(config, facts) : undefined;
+}
+
+/** First of all, so that the package can be judged while nothing else is changed. */
+function fetchPackage(config: Config, facts: Pick<Facts, 'driverPackage' | 'driver' | 'smi' | 'system'>) {
+  const { driverPackage: given } = facts;
+  if (given.is !== 'remote') return undefined;
+  if (given.namedVersion && isDriverInPlace(given.namedVersion, config, facts)) return undefined;
+  const { url: from, path } = given;
+  const because = `${given.namedVersion ? `driver ${given.namedVersion}` : 'the driver package'} is not downloaded yet`;
+  return { kind: 'fetch-package', from, path, sha256: config.driver.sha256?.toLowerCase() ?? '', because } as const;
+}
 
 /** A driver that the running kernel has or can load. */
 function presentVersion({ driver, smi }: Pick<Facts, 'driver' | 'smi'>): string | undefined {

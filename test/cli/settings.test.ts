@@ -78,8 +78,10 @@ test('an empty variable is an unset one', async () => {
   expect((await read({}, { VGPU_GUEST_FEATURE: '' })).config.license.feature).toBe('auto');
 });
 
-test('a URL is refused, since nothing is fetched', async () => {
-  await expect(read({ driver: 'https://example.com/a.run' })).rejects.toThrow('nothing is fetched from a URL');
+test('a package behind a URL is refused without its sum', async () => {
+  await expect(read({ driver: 'https://example.com/a.run' })).rejects.toThrow(
+    'driver.sha256: found nothing: what a package from a URL must hash to',
+  );
 });
 
 test('with --root a path is the guest’s own, so it is absolute', async () => {

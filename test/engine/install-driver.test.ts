@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import type { InstallDriver } from '../../src/change.ts';
 import { installDriver } from '../../src/engine/install-driver.ts';
 import { openGuest } from '../../src/guest/open-guest.ts';
 import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.ts';
 
 const LOG = '/var/log/nvidia-installer.log';
+const WORKSHOP = '/var/lib/vgpu-guest/unpacked';
 const ARGV = ['sh', '/opt/driver.run', '--silent', '--dkms'] as const;
 const FAILED = "ERROR: Installation has failed.  Please see the file '/var/log/nvidia-installer.log' for details.";
 
@@ -13,6 +16,8 @@ interface Scene {
   readonly files?: Record<string, string>;
   readonly active?: readonly string[];
   readonly leaveGraphical?: boolean;
+  /** What else is told of the deed. */
+  readonly deed?: Partial<InstallDriver>;
   readonly dkms?: string;
   readonly systemctl?: string;
   /** The run is told to stop when the package prints this. */
@@ -21,7 +26,8 @@ interface Scene {
 
 async function install(scene: Scene) {
   const root = temporaryFolder();
-  writeFiles(root, { calls: '', 'var/log/x': '', ...scene.files });
+  const kernel = { 'proc/sys/kernel/osrelease': '6.0.0\n' };
+  writeFiles(root, { calls: '', 'var/log/x': '', 'opt/driver.run': 'a package', ...kernel, ...scene.files });
   const note = (name: string) => `printf '%s %s\\n' ${name} "$*" >>"$GUEST_ROOT/calls"\n`;
   writeProgram(root, 'sh', `${note('sh')}LOG=$GUEST_ROOT${LOG}\n${scene.package}`);
   writeProgram(
@@ -45,7 +51,16 @@ ${note('systemctl')}${scene.systemctl ?? ''}`,
     },
   };
   const guest = openGuest({ root, env: {}, stop: stop.signal });
-  const deed = { kind: 'install-driver', argv: ARGV, log: LOG, leaveGraphical: scene.leaveGraphical ?? false } as const;
+  const deed: InstallDriver = {
+    kind: 'install-driver',
+    argv: ARGV,
+    log: LOG,
+    version: '570.211.01',
+    package: { path: '/opt/driver.run', sha256: undefined },
+    workshop: WORKSHOP,
+    leaveGraphical: scene.leaveGraphical ?? false,
+    ...scene.deed,
+  };
   const fault = await installDriver(guest, deed, tell).then(
     () => undefined,
     ({ fault, message, remedy }) => ({ fault, message, remedy }),
@@ -82,6 +97,55 @@ describe('an installation that ends well', () => {
       "-> The installer has encountered the following error during installation: 'Failed to execute `/sbin/depmod`'. (Answer: Continue installation)";
     const { told, fault } = await install({ package: `cat >"$LOG" <<'LINE'\n${line}\nLINE` });
     expect([fault, told]).toEqual([undefined, [`warn ${line}`]]);
+  });
+});
+
+describe('the package that is run', () => {
+  const SHA256 = createHash('sha256').update('a package').digest('hex');
+  const copy = `/var/lib/vgpu-guest/packages/${SHA256}/driver.run`;
+
+  test('is the one that was judged, or none', async () => {
+    const { fault, calls } = await install({
+      package: '',
+      deed: { package: { path: '/opt/driver.run', sha256: 'f'.repeat(64) } },
+    });
+    expect(fault?.message).toBe(
+      `/opt/driver.run has changed since it was looked at: its sha256 was ${'f'.repeat(64)}, and is ${SHA256}`,
+    );
+    expect(calls).toEqual(['']);
+  });
+
+  test('is copied where others can change it, and the copy is what counts', async () => {
+    const { guest, fault } = await install({
+      package: '',
+      deed: { package: { path: '/opt/driver.run', sha256: SHA256, copy } },
+    });
+    expect(fault).toBeUndefined();
+    expect(await guest.readText(copy)).toBe('a package');
+    const other = await install({
+      package: '',
+      deed: { package: { path: '/opt/driver.run', sha256: 'f'.repeat(64), copy } },
+    });
+    expect(other.fault?.message).toContain('has changed since it was looked at');
+    expect(await other.guest.stat(copy)).toBeUndefined();
+  });
+
+  test('finds an empty folder of root’s own, which is gone afterwards', async () => {
+    const { guest, shown } = await install({
+      package: `find "$GUEST_ROOT${WORKSHOP}" -printf '%m %P\\n'`,
+      files: { [`${WORKSHOP}/selfgz812/nvidia-installer`]: 'left by a run that was cut' },
+    });
+    expect(shown).toEqual(['700 ']);
+    expect(await guest.stat(WORKSHOP)).toBeUndefined();
+  });
+
+  test('takes other packages out of the store when its driver is in place', async () => {
+    const { guest } = await install({
+      package: '',
+      deed: { package: { path: '/opt/driver.run', sha256: SHA256, copy } },
+      files: { '/var/lib/vgpu-guest/packages/0123/old.run': 'old' },
+    });
+    expect(await guest.list('/var/lib/vgpu-guest/packages')).toEqual([SHA256]);
   });
 });
 
@@ -180,7 +244,7 @@ describe('a failed installation', () => {
     [
       'ERROR: Temporary directory /tmp is not executable - use the  --tmpdir option to specify a different one.',
       1,
-      'mount -o remount,exec /tmp for the installation, then run vgpu-guest apply again',
+      'mount -o remount,exec the mount that the line names for the installation, then run vgpu-guest apply again',
     ],
   ])('of the wrapper is explained by what it printed (%#)', async (line, code, remedy) => {
     const { fault } = await install({ package: `echo '${line}'; exit ${code}` });
@@ -214,11 +278,11 @@ describe('an installation without DKMS in the end', () => {
     });
   });
 
-  // 520.61.05 warned so with DKMS 3.0.9, which has the modules
+  // 520.61.05 warned so with DKMS 3.0.9, which had the modules
   test('is well when DKMS knows better than the warning', async () => {
     const { fault, told } = await install({
       package: warns,
-      dkms: "echo 'nvidia/520.61.05, 6.0.0, x86_64: installed'",
+      dkms: "echo 'nvidia/570.211.01, 6.0.0, x86_64: installed'",
     });
     expect([fault, told]).toEqual([undefined, [`warn ${warning}`]]);
   });

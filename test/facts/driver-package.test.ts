@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { configSchema } from '../../src/config/schema.ts';
+import { configSchema, type Settings } from '../../src/config/schema.ts';
 import { lookAt } from '../../src/facts/facts.ts';
 import { openEyes } from '../../src/guest/open-guest.ts';
 import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.ts';
@@ -28,13 +28,26 @@ const packageText = ({ unpacked = '64', sum }: { unpacked?: string; sum?: string
   return `#! /bin/sh\nCRCsum=1\nMD5=${sum ?? md5(body)}\n${body}`;
 };
 
-function collect(files: Record<string, string>, sha256?: string, programs: Record<string, string> = {}) {
+function guestWith(files: Record<string, string>, programs: Record<string, string> = {}): string {
   const root = temporaryFolder();
   writeFiles(root, { 'tmp/x': '', 'proc/sys/kernel/osrelease': `${KERNEL}\n`, ...files });
   for (const [name, script] of Object.entries(programs)) writeProgram(root, name, script);
-  const config = configSchema.parse({ driver: { package: PATH, ...(sha256 ? { sha256 } : {}) } });
-  return lookAt(openEyes({ root, env: {} }), config).fact('driverPackage');
+  return root;
 }
+
+function look(root: string, driver: Settings['driver'] = { package: PATH }) {
+  return lookAt(openEyes({ root, env: {} }), configSchema.parse({ driver })).fact('driverPackage');
+}
+
+function collect(files: Record<string, string>, wanted?: string, programs: Record<string, string> = {}) {
+  return look(guestWith(files, programs), { package: PATH, ...(wanted ? { sha256: wanted } : {}) });
+}
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+const content = (text: string, damage: string | undefined) => ({
+  content: { sha256: sha256(text), damage, exposed: undefined },
+});
+const sizes = (text: string, unpackedKb = 64) => ({ sizeBytes: text.length, unpackedBytes: unpackedKb * 1024 });
 
 const known = {
   is: 'present',
@@ -71,29 +84,31 @@ describe('the driver package', () => {
   });
 
   test('is sound when its own sum fits', async () => {
-    expect(await collect({ [PATH]: packageText() })).toEqual({ ...known, damage: 'none' });
+    const text = packageText();
+    expect(await collect({ [PATH]: text })).toEqual({ ...known, ...sizes(text), ...content(text, 'none') });
   });
 
   test('is damaged when its end is cut off', async () => {
     const cut = packageText().slice(0, -10);
-    expect(await collect({ [PATH]: cut })).toMatchObject({
-      damage: `it is damaged or cut short: its header says MD5 ${md5(BODY.replace('UNPACKED', '64'))}, its content has ${md5(cut.split('\n').slice(3).join('\n'))}`,
+    expect((await collect({ [PATH]: cut }, undefined)) as object).toMatchObject({
+      content: {
+        damage: `it is damaged or cut short: its header says MD5 ${md5(BODY.replace('UNPACKED', '64'))}, its content has ${md5(cut.split('\n').slice(3).join('\n'))}`,
+      },
     });
   });
 
   test('is not known to be sound without any sum', async () => {
-    expect(await collect({ [PATH]: packageText({ sum: '0'.repeat(32) }) })).toEqual({ ...known, damage: undefined });
+    const text = packageText({ sum: '0'.repeat(32) });
+    expect(await collect({ [PATH]: text })).toEqual({ ...known, ...sizes(text), ...content(text, undefined) });
   });
 
   test('has to have the sha256 that is given, in either case', async () => {
     const text = packageText({ sum: '0'.repeat(32) });
-    const sha256 = createHash('sha256').update(text).digest('hex');
-    expect(await collect({ [PATH]: text }, sha256.toUpperCase())).toEqual({ ...known, damage: 'none' });
+    expect(await collect({ [PATH]: text }, sha256(text).toUpperCase())).toMatchObject(content(text, 'none'));
     const other = 'a'.repeat(64);
-    expect(await collect({ [PATH]: text }, other)).toEqual({
-      ...known,
-      damage: `its sha256 is ${sha256}, and driver.sha256 asks for ${other}`,
-    });
+    expect(await collect({ [PATH]: text }, other)).toMatchObject(
+      content(text, `its sha256 is ${sha256(text)}, and driver.sha256 asks for ${other}`),
+    );
   });
 
   test('is not read through when its driver is in place', async () => {
@@ -106,27 +121,67 @@ describe('the driver package', () => {
       dkms: `echo 'nvidia/570.211.01, ${KERNEL}, x86_64: installed'`,
       'nvidia-smi': 'exit 9',
     };
-    expect(await collect(files, 'a'.repeat(64), programs)).toEqual({ ...known, damage: undefined });
+    expect(await collect(files, 'a'.repeat(64), programs)).toMatchObject({ ...known, content: undefined });
     expect(await collect(files, undefined, { ...programs, modinfo: 'exit 1' })).toMatchObject({
-      damage: expect.stringContaining('it is damaged or cut short'),
+      content: { damage: expect.stringContaining('it is damaged or cut short') },
     });
   });
 
-  test('does not fit when it unpacks to more than /tmp has free', async () => {
-    expect(await collect({ [PATH]: packageText({ unpacked: '999999999999' }) })).toMatchObject({
-      damage: 'none',
-      lacksRoom: { neededBytes: 999999999999 * 1024, freeBytes: expect.any(Number) },
-    });
+  test.each([
+    ['by everybody', 0o666],
+    ['by a group', 0o664],
+  ])('is exposed when it can be changed %s', async (_whom, mode) => {
+    const root = guestWith({ [PATH]: packageText() });
+    chmodSync(join(root, PATH), mode);
+    // the group of a file of root's may be root's as well
+    if (mode === 0o664) chownSync(join(root, PATH), statSync(join(root, PATH)).uid, process.getgid?.() || 1);
+    expect(await look(root)).toMatchObject({ content: { exposed: PATH } });
+  });
+
+  test('is exposed when a folder on the way to it can be changed, also behind a link', async () => {
+    const root = guestWith({ [`/srv/shared/${PATH.slice(5)}`]: packageText() });
+    chmodSync(join(root, 'srv/shared'), 0o1777);
+    symlinkSync('/srv/shared', join(root, 'opt'));
+    expect(await look(root)).toMatchObject({ content: { exposed: '/srv/shared' } });
   });
 
   test.each([
     ['the kernel', { 'proc/sys/kernel/arch': 'aarch64\n' }, {}],
     ['uname', {}, { uname: '[ "$*" = -m ] && echo aarch64' }],
   ])('is seen beside what %s says of the guest', async (_who, files, programs) => {
-    expect(await collect({ [PATH]: packageText(), ...files }, undefined, programs as Record<string, string>)).toEqual({
-      ...known,
-      damage: 'none',
-      guestArchitecture: 'aarch64',
+    expect(
+      await collect({ [PATH]: packageText(), ...files }, undefined, programs as Record<string, string>),
+    ).toMatchObject({ ...known, guestArchitecture: 'aarch64' });
+  });
+});
+
+describe('a package behind a URL', () => {
+  const NAME = 'NVIDIA-Linux-x86_64-570.211.01-grid.run';
+  const text = packageText();
+  const kept = `/var/lib/vgpu-guest/packages/${sha256(text)}/${NAME}`;
+  const url = `https://mirror.example.com/vgpu/${NAME}?sig=s3cret`;
+
+  test('is told by its name as long as it is not here', async () => {
+    expect(await look(guestWith({}), { package: url, sha256: sha256(text) })).toEqual({
+      is: 'remote',
+      url: `https://mirror.example.com/vgpu/${NAME}?…`,
+      path: kept,
+      namedVersion: '570.211.01',
+      namedFlavor: 'guest',
+    });
+  });
+
+  test('is what lies here under its sum when it has been downloaded', async () => {
+    const fact = await look(guestWith({ [kept]: text }), { package: url, sha256: sha256(text).toUpperCase() });
+    expect(fact).toEqual({ ...known, path: kept, ...sizes(text), ...content(text, 'none') });
+  });
+
+  test('gets a name that can be run, whatever the URL ends with', async () => {
+    const hostile = 'https://mirror.example.com/fwlink/a%20b;c?id=1';
+    expect(await look(guestWith({}), { package: hostile, sha256: 'b'.repeat(64) })).toMatchObject({
+      path: `/var/lib/vgpu-guest/packages/${'b'.repeat(64)}/package.run`,
+      namedVersion: undefined,
+      namedFlavor: undefined,
     });
   });
 });

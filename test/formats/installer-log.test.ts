@@ -24,6 +24,9 @@ const FAILED =
   "ERROR: Installation has failed.  Please see the file '/var/log/nvidia-installer.log' for details.  You may find suggestions on fixing installation problems in the README available on the Linux driver download page at www.nvidia.com.";
 const NOUVEAU_FILES =
   'WARNING: One or more modprobe configuration files to disable Nouveau are already present at: /etc/modprobe.d/nvidia-installer-disable-nouveau.conf.  Please be sure you have rebooted your system since these files were written.';
+const NO_ROOM = 'there is no room for unpacking or installing the driver';
+const NO_HEADERS = 'the headers of the running kernel are not there or not complete';
+const SIGNATURE = 'Secure Boot lets no module be loaded that is not signed with an enrolled key';
 const log = (...lines: string[]) => [...HEAD, ...lines, FAILED, ''].join('\n');
 
 describe('a failed installation', () => {
@@ -110,10 +113,81 @@ describe('a failed installation', () => {
     ['Verifying archive integrity... Error in md5 sums 0123 4567', 'the package is damaged or cut short'],
     [
       'ERROR: Temporary directory /tmp is not executable - use the  --tmpdir option to specify a different one.',
-      'programs cannot be run from /tmp, and the package unpacks itself there',
+      'programs cannot be run from the folder in which the package unpacks itself',
+    ],
+    ['Unable to create temporary file in /var/lib/vgpu-guest/unpacked', NO_ROOM],
+    ["Unable to create the target directory '/var/lib/vgpu-guest/unpacked/selfgz812'.", NO_ROOM],
+    ['tar: ./libcuda.so: Cannot write: No space left on device', NO_ROOM],
+    ['ERROR: this .run file is intended for the', 'the package is made for another architecture'],
+    ['Cannot decompress /opt/driver.run', 'the package cannot be unpacked'],
+    ['Extraction failed.', 'the package cannot be unpacked'],
+    ['ERROR: nvidia-installer must be run as root', 'the installer does not run as root'],
+    [
+      'ERROR: Invalid commandline, please run `./nvidia-installer --help` for usage information.',
+      'this package does not know an option that it was given',
+    ],
+    ['ERROR: Pre-unload hook script failed', 'a script of the distribution, /usr/lib/nvidia/pre-unload, has failed'],
+    [
+      'ERROR: The installation was canceled due to the availability or presence of an alternate driver installation. Please see /var/log/nvidia-installer.log for more details.',
+      "the distribution's own packages have installed a driver (/usr/lib/nvidia/alternate-install-present)",
+    ],
+    ["ERROR: The kernel source path '/usr/src/linux' does not exist.", NO_HEADERS],
+    ["ERROR: The kernel header file '/lib/modules/K/build/include/linux/kernel.h' does not exist.", NO_HEADERS],
+    [
+      "ERROR: Neither the '/b/include/linux/version.h' nor the '/b/include/generated/uapi/linux/version.h' kernel header file exists.",
+      NO_HEADERS,
+    ],
+    [
+      'Error! Your kernel headers for kernel 6.1.0-28-amd64 cannot be found at /lib/modules/6.1.0-28-amd64/build',
+      NO_HEADERS,
+    ],
+    ['ERROR: Unable to find the module utility `modprobe`', 'a program that the installer needs is missing'],
+    ['ERROR: Unable to find the system utility `ldconfig`', 'a program that the installer needs is missing'],
+    [
+      'ERROR: You do not appear to have libc header files installed on your system.',
+      'a program that the installer needs is missing',
+    ],
+    ['The NVIDIA driver does not support real-time kernels.', 'the running kernel is a real-time kernel'],
+    ['ERROR: The CC sanity check failed:', 'the C compiler does not work for this kernel'],
+    [
+      'ERROR: The kernel module failed to load. Secure boot is enabled on this system, so this is likely because it was not signed by a key',
+      SIGNATURE,
+    ],
+    ['-> Kernel module load error: Required key not available', SIGNATURE],
+    ['-> Kernel module load error: Key was rejected by service', SIGNATURE],
+    [
+      'ERROR: nvidia-installer cannot sign nvidia.ko without the `sign-file` module signing program',
+      'the kernel headers lack the program that signs modules',
+    ],
+    ['ERROR: Unable to generate key pair: openssl not found!', 'the modules could not be signed'],
+    [
+      'NVRM: installed in this system is not supported by the NVIDIA 580.95.05 driver release.',
+      'the module finds no GPU that it may drive: another driver has it, or this driver does not fit the GPU or vGPU',
+    ],
+    [
+      '-> Kernel module load error: Invalid module format',
+      'the module was built for another kernel than the running one',
+    ],
+    ['-> Kernel module load error: Operation not permitted', 'the new module cannot be loaded'],
+    ["ERROR: Unable to load the kernel module 'nvidia.ko'.", 'the new module cannot be loaded'],
+    [
+      "modprobe: ERROR: module 'nvidia-drm' is unsupported",
+      'this system refuses modules that its maker does not support',
+    ],
+    [
+      "ERROR: The path to the `modprobe` utility reported by '/proc/sys/kernel/modprobe', ``, differs",
+      '/proc/sys/kernel/modprobe names no modprobe',
+    ],
+    ['ERROR: Failed to find dkms on the system!', 'DKMS is asked for and not installed'],
+    ['ERROR: Failed to load DKMS tarball: Error! ...', 'DKMS could not build or register the modules'],
+    ['ERROR: Failed to run `/usr/sbin/dkms build -m nvidia`: Error!', 'DKMS could not build or register the modules'],
+    ['ERROR: The nvidia kernel module was not created.', 'the modules do not compile for this kernel'],
+    [
+      "ERROR: The nvidia-drm kernel module failed to build. You can try to install without it with '--no-drm'.",
+      'the modules do not compile for this kernel',
     ],
   ])('%s', (line, cause) => {
-    expect(findInstallerFailure(log(line))).toMatchObject({ line, cause });
+    expect(findInstallerFailure(log(line))).toMatchObject({ line, cause, remedy: expect.stringMatching(/\S/) });
   });
 
   test('a line that nobody knows is still quoted, and the last one only when it is the only one', () => {

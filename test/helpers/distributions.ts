@@ -19,6 +19,8 @@ export interface Traits {
   /** Where this distribution's dkms installs modules. */
   readonly dkmsFolder: string;
   readonly programs: readonly string[];
+  /** What of the package database matters on a bare guest: NAME VERSION. */
+  readonly installed: readonly string[];
   /** Files that the distribution ships and the journey meets. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -56,6 +58,7 @@ DOCUMENTATION_URL="https://documentation.suse.com/"
     moduleSuffix: '.zst',
     dkmsFolder: 'updates',
     programs: [...RPM_DRACUT, 'zypper', 'mkinitrd'],
+    installed: ['kernel-default 6.4.0-150600.23.47.2'],
     // after suse-module-tools, which ships it so on SUSE Linux Enterprise
     files: {
       '/lib/modprobe.d/10-unsupported-modules.conf':
@@ -88,7 +91,8 @@ ROCKY_SUPPORT_PRODUCT_VERSION="9.5"
     dracut: true,
     moduleSuffix: '.xz',
     dkmsFolder: 'extra',
-    programs: [...RPM_DRACUT, 'dnf'],
+    programs: [...RPM_DRACUT, 'dnf', 'grubby'],
+    installed: ['kernel-core 5.14.0-503.14.1.el9_5'],
   },
   'ubuntu-24.04': {
     kernel: '6.8.0-49-generic',
@@ -115,6 +119,7 @@ LOGO=ubuntu-logo
     moduleSuffix: '.zst',
     dkmsFolder: 'updates/dkms',
     programs: APT,
+    installed: ['linux-image-6.8.0-49-generic 6.8.0-49.49', 'linux-image-generic 6.8.0-49.49'],
   },
   'debian-12': {
     kernel: '6.1.0-28-amd64',
@@ -137,6 +142,7 @@ BUG_REPORT_URL="https://bugs.debian.org/"
     moduleSuffix: '',
     dkmsFolder: 'updates/dkms',
     programs: APT,
+    installed: ['linux-image-6.1.0-28-amd64 6.1.119-1', 'linux-image-amd64 6.1.119-1'],
   },
 };
 
@@ -180,6 +186,9 @@ function rhelPackages(kernel: string): readonly string[] {
 function aptPackages(kernel: string): readonly string[] {
   return [
     `linux-headers-${kernel} ${kernel} KERNEL=${kernel}`,
+    // by which the headers follow the kernel
+    'linux-headers-amd64 6.1.119-1',
+    'linux-headers-generic 6.8.0-49.49',
     'pkg-config 1.8.1-2build1',
     'libglvnd-dev 1.7.0-1build1',
     'gcc 4:13.2.0-7ubuntu1',

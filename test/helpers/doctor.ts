@@ -122,6 +122,9 @@ export const HEALTHY: Facts = {
   },
   gpus: [{ address: '0000:00:06.0', device: '2236', kind: 'vga', driver: 'nvidia', mode: 'vgpu' }],
   ...versions('570.211.01'),
+  kernels: { next: undefined },
+  secureBoot: { unsigned: 'taken', evidence: [], keys: {} },
+  prerequisites: { manager: 'zypper', missing: [] },
   ...smi('Licensed'),
   gridd: {
     binary: true,

@@ -52,6 +52,8 @@ export interface FolderGuestOptions {
   readonly x?: 'running' | 'absent';
   readonly boot?: 'roomy' | 'full';
   readonly packageManager?: 'free' | 'locked';
+  /** on: the kernel loads only what is signed with an enrolled key. */
+  readonly secureBoot?: 'on' | 'absent';
   /** dracut's way: with or without what is this guest's alone. */
   readonly initrd?: 'hostonly' | 'generic';
   /** The text of /etc/vgpu-guest/config.yaml; undefined: package and token as they lie in /opt; '' : no file. */
@@ -156,11 +158,12 @@ export function makeFolderGuest(options: FolderGuestOptions = {}): FolderGuest {
   write('/var/lib/stubs/syslog-path', `${traits.syslog}\n`);
   write('/var/lib/stubs/initrd-path', `${traits.initrd}\n`);
   write('/var/lib/stubs/dkms-folder', `${traits.dkmsFolder}\n`);
-  write('/var/lib/stubs/packages', '');
+  write('/var/lib/stubs/packages', traits.installed.map(line => `${line}\n`).join(''));
   write('/var/lib/stubs/repository', repository(traits, traits.kernel, options.repositoryLacks ?? []));
   if (options.gpuName) write('/var/lib/stubs/gpu-name', `${options.gpuName}\n`);
   if (options.boot === 'full') write('/var/lib/stubs/boot-full', '');
   if (options.packageManager === 'locked') write('/var/lib/stubs/locked', '');
+  if (options.secureBoot === 'on') turnSecureBootOn();
   if (options.journal === 'absent') write('/var/lib/stubs/no-journal', '');
   setLicenseService(options.license ?? {});
 
@@ -313,6 +316,13 @@ export function makeFolderGuest(options: FolderGuestOptions = {}): FolderGuest {
     mkdirSync(at('/sys/module/nouveau'), { recursive: true });
   }
 
+  function turnSecureBootOn(): void {
+    write('/var/lib/stubs/secure-boot', '');
+    write('/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c', new Uint8Array([6, 0, 0, 0, 1]));
+    write('/sys/kernel/security/lockdown', 'none [integrity] confidentiality\n');
+    write('/sys/module/module/parameters/sig_enforce', 'N\n');
+  }
+
   function startX(): void {
     write('/var/lib/stubs/units/graphical.target/active', 'active\n');
     mkdirSync(at('/proc/912'), { recursive: true });
@@ -367,6 +377,7 @@ export function makeFolderGuest(options: FolderGuestOptions = {}): FolderGuest {
     write('/var/lib/stubs/units/multi-user.target/active', 'active\n');
     for (const folder of ['/run', '/tmp', '/sys/module']) for (const name of list(folder)) remove(`${folder}/${name}`);
     remove('/proc/driver');
+    if (options.secureBoot === 'on') turnSecureBootOn();
     for (const address of gpuAddresses) remove(`/sys/bus/pci/devices/${address}/driver`);
     const kernel = read('/var/lib/stubs/next-kernel') ?? read('/proc/sys/kernel/osrelease')?.trim() ?? '';
     const image = read(initrdOf(kernel));

@@ -1,11 +1,13 @@
 import {
   chmodSync,
+  chownSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -60,6 +62,85 @@ describe('eyes', () => {
     const { guest } = guestWith({ 'opt/package': 'header\nabc' });
     expect(await guest.digest('/opt/package', 'md5', 7)).toBe('900150983cd24fb0d6963f7d28e17f72'); // RFC 1321, appendix A.5
   });
+});
+
+describe('a file of the size of a driver package', () => {
+  const LARGE = 16 * 1024 * 1024;
+  const sparse = () => {
+    const { root, guest } = guestWith({ 'opt/package': '' });
+    truncateSync(join(root, 'opt/package'), LARGE);
+    return { root, guest, path: join(root, 'opt/package') };
+  };
+
+  test('is read through once, however often its sum is asked for', async () => {
+    const { guest, path } = sparse();
+    const first = await guest.digest('/opt/package', 'sha256');
+    const { atime } = statSync(path);
+    const reads = readFileSync('/proc/self/io', 'utf8');
+    expect(await guest.digest('/opt/package', 'sha256')).toBe(first);
+    const more = bytesRead(readFileSync('/proc/self/io', 'utf8')) - bytesRead(reads);
+    expect(more).toBeLessThan(LARGE / 2);
+    expect(statSync(path).atime).toEqual(atime);
+  });
+
+  test('is read again when it has changed', async () => {
+    const { guest, path } = sparse();
+    const first = await guest.digest('/opt/package', 'sha256');
+    writeFileSync(path, 'x', { flag: 'r+' });
+    expect(await guest.digest('/opt/package', 'sha256')).not.toBe(first);
+  });
+
+  test('is copied whole, into a folder that is not made by the way', async () => {
+    const { root, guest } = sparse();
+    await guest.makeDirectory('/var/lib/vgpu-guest', 0o700);
+    await guest.copyLarge('/opt/package', '/var/lib/vgpu-guest/package', 0o600);
+    const copy = statSync(join(root, 'var/lib/vgpu-guest/package'));
+    expect([copy.size, copy.mode & 0o777]).toEqual([LARGE, 0o600]);
+    expect(readdirSync(join(root, 'var/lib/vgpu-guest'))).toEqual(['package']);
+    await expect(guest.copyLarge('/opt/gone', '/var/lib/vgpu-guest/package', 0o600)).rejects.toThrow(
+      '/opt/gone cannot be copied to /var/lib/vgpu-guest/package',
+    );
+  });
+
+  test('is never copied to where others can write', async () => {
+    const { root, guest } = sparse();
+    mkdirSync(join(root, 'tmp'));
+    chmodSync(join(root, 'tmp'), 0o1777);
+    await expect(guest.copyLarge('/opt/package', '/tmp/package', 0o600)).rejects.toThrow(
+      'others can write in its folder',
+    );
+  });
+});
+
+function bytesRead(io: string): number {
+  return Number(/^rchar: (\d+)$/m.exec(io)?.[1]);
+}
+
+describe('what others can change', () => {
+  test('is the first folder on the way, the file, or nothing', async () => {
+    const { root, guest } = guestWith({ 'srv/shared/package': '', 'opt/package': '' });
+    expect(await guest.exposure('/opt/package')).toBeUndefined();
+    expect(await guest.exposure('/opt/gone')).toBeUndefined();
+    chmodSync(join(root, 'srv'), 0o1777);
+    expect(await guest.exposure('/srv/shared/package')).toBe('/srv');
+    chmodSync(join(root, 'opt/package'), 0o646);
+    expect(await guest.exposure('/opt/package')).toBe('/opt/package');
+  });
+
+  test.runIf(process.geteuid?.() === 0)('is what belongs to them', async () => {
+    const { root, guest } = guestWith({ 'home/user/package': '' });
+    chownSync(join(root, 'home/user'), 1000, 1000);
+    expect(await guest.exposure('/home/user/package')).toBe('/home/user');
+  });
+});
+
+test('a folder is removed with what is in it, and a link in it leads nowhere', async () => {
+  const { root, guest } = guestWith({ 'opt/kept': 'x', 'var/lib/folder/deep/file': '' });
+  symlinkSync('/opt', join(root, 'var/lib/folder/link'));
+  await guest.removeFolder('/var/lib/folder');
+  await guest.removeFolder('/var/lib/folder');
+  expect(readdirSync(join(root, 'var/lib'))).toEqual([]);
+  expect(readFileSync(join(root, 'opt/kept'), 'utf8')).toBe('x');
 });
 
 describe('the end of a file that grows', () => {

@@ -35,6 +35,7 @@ const facts: StatusFacts = {
     conf: undefined,
     template: undefined,
   },
+  kernels: { next: undefined },
   virtualization: 'kvm',
   displayNames: new Map(),
   license: { state: 'licensed', product: 'NVIDIA RTX Virtual Workstation', expiresAt: '2026-07-07T16:01:44Z' },
@@ -70,4 +71,26 @@ test('before the driver the PCI database names the GPU, and what is not known is
     driver: {},
   });
   expect(statusText(statusJson(bare))).toContain('driver        none installed, none loaded');
+});
+
+test('the kernel of the next boot and the driver of the host are shown where they are known', () => {
+  const next = {
+    release: '6.4.0-30-default',
+    from: 'grubby',
+    headers: true,
+    onDisk: undefined,
+    signer: undefined,
+    failedBuild: undefined,
+  };
+  const gpus = [{ ...facts.gpus[0]!, host: { version: '570.124.03', branch: 'R570' } }];
+  const told = statusJson({ ...facts, gpus, kernels: { next } });
+  expect(told).toMatchObject({
+    gpus: [{ hostDriver: '570.124.03' }],
+    driver: { next: { kernel: '6.4.0-30-default' } },
+  });
+  expect(statusText(told)).toContain('next boot     6.4.0-30-default, driver none');
+  expect(statusText(told)).toContain('driver nvidia, 570.124.03 on the host');
+  expect(statusJson({ ...facts, kernels: { next: { ...next, onDisk: '570.211.01' } } }).driver.next?.installed).toBe(
+    '570.211.01',
+  );
 });

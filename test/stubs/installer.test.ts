@@ -418,6 +418,7 @@ describe('the stand-in installer refuses', () => {
 
   test('a signature without the program that signs', async () => {
     using guest = makeFolderGuest(ready);
+    guest.remove(`/lib/modules/${guest.kernel}/build/scripts/sign-file`);
     const keys = ['--module-signing-secret-key=/root/k', '--module-signing-public-key=/root/k.der'];
     expect(await install(guest, ...keys)).toMatchObject({
       code: 1,

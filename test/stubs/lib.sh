@@ -41,3 +41,10 @@ has() {
 }
 
 running_kernel() { cat "$root/proc/sys/kernel/osrelease"; }
+
+# is_trusted MODULE_FILE: by what the kernel makes of Secure Boot, and of whose signature the module carries
+is_trusted() {
+  [ -e "$stubs/secure-boot" ] || return 0
+  _signer=$(sed -n 's/^signer=//p' "$1")
+  [ -n "$_signer" ] && grep -qsxF "CN=$_signer" "$stubs/enrolled-keys"
+}

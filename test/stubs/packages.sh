@@ -31,7 +31,10 @@ install_line() {
     libc6-dev) c_library ;;
     make | pkg-config) program "$1" ;;
     dkms) cp "$root/usr/lib/stubs/bin/dkms" "$root/usr/sbin/dkms" ;;
-    kernel-*devel | linux-headers-*) headers "$@" ;;
+    kernel-*devel | linux-headers-*)
+      # what only follows the newest kernel has no files of its own
+      case $* in *KERNEL=*) headers "$@" ;; esac
+      ;;
   esac
   echo "$*" >>"$stubs/packages"
 }
@@ -50,10 +53,23 @@ program() {
 headers() {
   for _word in "$@"; do case $_word in KERNEL=*) _kernel=${_word#KERNEL=} ;; esac; done
   _tree=/usr/src/linux-headers-$_kernel
-  mkdir -p "$root$_tree/include/linux" "$root/lib/modules/$_kernel"
+  mkdir -p "$root$_tree/include/linux" "$root$_tree/scripts" "$root/lib/modules/$_kernel"
+  sign_file >"$root$_tree/scripts/sign-file"
+  chmod 755 "$root$_tree/scripts/sign-file"
   echo '/* kernel.h */' >"$root$_tree/include/linux/kernel.h"
   echo 'all:' >"$root$_tree/Makefile"
   # relative, so that this machine finds it as well as the guest does
   rm -f "$root/lib/modules/$_kernel/build"
   ln -sr "$root$_tree" "$root/lib/modules/$_kernel/build"
+}
+
+# The kernel's own program: HASH KEY CERTIFICATE MODULE, of which the paths are this machine's.
+sign_file() {
+  cat <<'PROGRAM'
+#!/bin/sh
+[ $# = 4 ] || { echo 'Usage: scripts/sign-file [-dp] <hash algo> <key> <x509> <module> [<dest>]' >&2; exit 2; }
+for file in "$2" "$3" "$4"; do [ -f "$file" ] || { echo "At main.c:298: - SSL error:... $file" >&2; exit 1; }; done
+sed -i '/^\(sig_id\|signer\)=/d' "$4"
+printf 'sig_id=PKCS#7\nsigner=%s\n' "$(sed -n 's/^CN=//p' "$3")" >>"$4"
+PROGRAM
 }

@@ -45,8 +45,16 @@ const PACKAGES = [
   ],
   ...[`linux-image-${DEBIAN_ARCHITECTURE}`, 'dracut', 'pciutils', 'python3', 'qemu-guest-agent'],
 ];
-/** What the journey installs, besides the kernel's headers. */
-const PREREQUISITES = ['dkms', 'gcc', 'libc6-dev', 'libglvnd-dev', 'make', 'pkg-config'];
+/** What the journey installs, besides the headers of one kernel; the last one is by which later kernels bring theirs. */
+const PREREQUISITES = [
+  'dkms',
+  'gcc',
+  'libc6-dev',
+  'libglvnd-dev',
+  'make',
+  'pkg-config',
+  `linux-headers-${DEBIAN_ARCHITECTURE}`,
+];
 const REPOSITORY = '/srv/packages';
 const ROOT_SIZE = '6G';
 /** As small as cloud images have it. */

@@ -174,7 +174,8 @@ TMPDIR="$TMPROOT"
 TMPFILE=$(mktemp "$TMPDIR/makeself.XXXXXXXX" 2> /dev/null)
 if [ -z "$TMPFILE" ]; then echo "Unable to create temporary file in $TMPDIR"; exit 1; fi
 chmod +x "$TMPFILE"
-if [ -e "$GUEST_ROOT/var/lib/stubs/tmp-noexec" ] || ! "$TMPFILE" > /dev/null 2>&1; then
+# of a guest in a folder only /tmp can be so, and the mounts say it
+if { [ -e "$GUEST_ROOT/var/lib/stubs/tmp-noexec" ] && [ "$TMPROOT" = "$GUEST_ROOT/tmp" ]; } || ! "$TMPFILE" > /dev/null 2>&1; then
     # two blanks: the real one leaves one at the end of the first half
     echo "ERROR: Temporary directory $TMPDIR is not executable - use the  --tmpdir option to specify a different one."
     rm "$TMPFILE"

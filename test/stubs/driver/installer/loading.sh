@@ -35,9 +35,12 @@ try_to_load() {
     _said=$(guest insmod "$here/$module_folder/nvidia.ko" 2>&1) || printf '%s\n' "${_said##*: }"
     return
   fi
-  if [ -e "$root/var/lib/stubs/secure-boot" ] && [ "$signed" = n ]; then
-    echo 'Key was rejected by service'
-    return
+  if [ -e "$root/var/lib/stubs/secure-boot" ]; then
+    _signer=$(sed -n 's/^signer=//p' "$here/$module_folder/nvidia.ko")
+    if [ -z "$_signer" ] || ! grep -qsxF "CN=$_signer" "$root/var/lib/stubs/enrolled-keys"; then
+      echo 'Key was rejected by service'
+      return
+    fi
   fi
   is_any_gpu_free || echo 'No such device'
 }
