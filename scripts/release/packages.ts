@@ -82,10 +82,7 @@ export function buildRpm({ folder, output, architecture, files, timeS, level }: 
 }
 
 function specText(tree: string, files: readonly Shipped[], level: number): string {
-  const rows = files.map(({ path }) => {
-    const kind = path.startsWith('/usr/share/doc/') || path.startsWith('/usr/share/man/') ? '%doc ' : '';
-    return `${kind}${path}`;
-  });
+  const rows = files.map(({ path }) => `${kindOf(path)}${path}`);
   return `# the executable is finished: nothing is to be stripped, linked or compressed once more
 %global debug_package %{nil}
 %global __os_install_post %{nil}
@@ -111,8 +108,21 @@ cp -a ${tree}/. %{buildroot}/
 %files
 %defattr(-,root,root,-)
 ${FOLDERS.map(path => `%dir ${path}`).join('\n')}
-%dir /usr/share/doc/${manifest.name}
-%dir /usr/share/doc/${manifest.name}/examples
+${OWN_FOLDERS.map(path => `%dir ${path}`).join('\n')}
 ${rows.join('\n')}
 ${RPM_SCRIPTS}`;
+}
+
+/** Below these, folders that no other package has. */
+const OWN_FOLDERS = [
+  '/usr/share/doc/vgpu-guest',
+  '/usr/share/licenses/vgpu-guest',
+  '/usr/share/vgpu-guest',
+  '/usr/share/vgpu-guest/examples',
+  '/usr/share/vgpu-guest/schemas',
+];
+
+function kindOf(path: string): string {
+  if (path.startsWith('/usr/share/licenses/')) return '%license ';
+  return /^\/usr\/share\/(doc|man)\//.test(path) ? '%doc ' : '';
 }

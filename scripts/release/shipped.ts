@@ -5,6 +5,7 @@ import { commandTree } from '../../src/cli/program.ts';
 import { VERSION } from '../../src/cli/version.ts';
 import { wordsOf } from '../../src/cli/words.ts';
 import { SHELLS } from '../../src/report/completion.ts';
+import { jsonSchemaOf, SCHEMA_KINDS } from '../../src/report/schemas.ts';
 import { ROOT } from '../bundle.ts';
 import { manPage } from './man-page.ts';
 
@@ -30,28 +31,31 @@ export function shippedBeside(family: Family, licenses: string, sbom: string, da
     readdirSync(join(ROOT, from))
       .sort()
       .map(name => text(`${to}/${name}`, own(`${from}/${name}`)));
-  const doc = '/usr/share/doc/vgpu-guest';
+  // not below /usr/share/doc: images for containers and small guests leave that away
+  const share = '/usr/share/vgpu-guest';
   return [
     ...all('units', '/usr/lib/systemd/system'),
-    ...all('examples', `${doc}/examples`),
+    ...all('examples', `${share}/examples`),
+    ...SCHEMA_KINDS.map(kind =>
+      text(`${share}/schemas/${kind}.json`, `${JSON.stringify(jsonSchemaOf(kind), null, 2)}\n`),
+    ),
     text('/usr/share/man/man8/vgpu-guest.8.gz', gzipSync(man, { level: 9 })),
     text('/usr/share/bash-completion/completions/vgpu-guest', completion('bash')),
     text(`${ZSH_FOLDER[family]}/_vgpu-guest`, completion('zsh')),
     text('/usr/share/fish/vendor_completions.d/vgpu-guest.fish', completion('fish')),
-    text(`${doc}/README.md`, own('README.md')),
-    text(`${doc}/LICENSE`, own('LICENSE')),
-    text(`${doc}/THIRD-PARTY-LICENSES`, licenses),
-    text(`${doc}/vgpu-guest.cdx.json`, sbom),
-    ...(family === 'deb' ? [text(`${doc}/copyright`, COPYRIGHT)] : []),
+    text(`${share}/vgpu-guest.cdx.json`, sbom),
+    text('/usr/share/doc/vgpu-guest/README.md', own('README.md')),
+    ...licenseFiles(family, own('LICENSE').toString(), licenses).map(([path, bytes]) => text(path, bytes)),
   ];
 }
 
-const COPYRIGHT = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
-Upstream-Name: vgpu-guest
-Comment: What the executable contains has its licenses in /usr/share/doc/vgpu-guest/THIRD-PARTY-LICENSES.
-
-Files: *
-Copyright: the authors of vgpu-guest
-License: Apache-2.0
- The text is in /usr/share/doc/vgpu-guest/LICENSE.
-`;
+/** Where such images keep the licenses of each family. */
+function licenseFiles(family: Family, own: string, inside: string): readonly (readonly [string, string])[] {
+  if (family === 'rpm') {
+    return [
+      ['/usr/share/licenses/vgpu-guest/LICENSE', own],
+      ['/usr/share/licenses/vgpu-guest/THIRD-PARTY-LICENSES', inside],
+    ];
+  }
+  return [['/usr/share/doc/vgpu-guest/copyright', `vgpu-guest is licensed as follows.\n\n${own}\n${inside}`]];
+}

@@ -114,6 +114,25 @@ function describeProgram(run: Run, io: Pick<Io, 'out'>): Command {
   ).action(run(async () => (await import('./status.ts')).rebootRequiredCommand as Action));
   common(
     program
+      .command('prepare')
+      .description('do on an image what needs neither GPU nor license, so that clones need no reboot'),
+  )
+    .addOption(driverOption())
+    .addOption(detailedExitcode())
+    .action(run(async () => (await import('./image.ts')).prepareCommand as Action));
+  common(
+    program
+      .command('generalize')
+      .description('make an image: no token, no lease, no state, no logs; the first boot of a clone runs apply'),
+  ).action(run(async () => (await import('./image.ts')).generalizeCommand as Action));
+  common(
+    program
+      .command('schema')
+      .description('print the JSON Schema of what --json answers with')
+      .argument('<kind>', 'plan, report, status, doctor and so on: the middle of the word under the key schema'),
+  ).action(run(async () => (await import('./schema.ts')).schemaCommand as Action));
+  common(
+    program
       .command('completion')
       .description('print what a shell needs to complete commands and options')
       .addArgument(chosen(new Argument('<shell>', 'bash, zsh or fish'), ['bash', 'zsh', 'fish'])),
@@ -148,7 +167,7 @@ function common(command: Command): Command {
     .helpOption('--help', 'print help')
     .option('--config <file>', `configuration file (default: ${DEFAULT_CONFIG_PATH}, which may be absent)`)
     .option('--root <dir>', 'work on the guest that lives in this folder', '/')
-    .option('--json', 'answer with one JSON object')
+    .option('--json', 'answer with one JSON object (see vgpu-guest schema)')
     .option('--quiet', 'say only what went wrong')
     .option('--verbose', 'say everything')
     .option('--no-color', 'no colors');
@@ -157,7 +176,7 @@ function common(command: Command): Command {
 /** Settings of the configuration file as flags. */
 function settings(command: Command): Command {
   return command
-    .option('--driver <file>', "NVIDIA's .run package (driver.package)")
+    .addOption(driverOption())
     .option('--token <file>', 'client configuration token (license.token)')
     .option('--server <host[:port]>', 'legacy license server (license.server)')
     .addOption(
@@ -175,6 +194,10 @@ function settings(command: Command): Command {
     .option('--skip <step...>', 'all steps but these')
     .addOption(detailedExitcode())
     .option('--reboot-exit-code <n>', 'what apply exits with when a reboot is needed (default: 3)', exitCodeArgument);
+}
+
+function driverOption(): Option {
+  return new Option('--driver <file>', "NVIDIA's .run package (driver.package)");
 }
 
 function licenseTimeout(): Option {

@@ -1,5 +1,6 @@
 import type { Argument, Command, Option } from 'commander';
 import type { CommandWords, OptionWords } from '../report/completion.ts';
+import { SCHEMA_KINDS } from '../report/schemas.ts';
 import { journey } from '../steps/index.ts';
 
 /** What commander knows of the command line, as data; the same that --help prints. */
@@ -27,5 +28,7 @@ function optionWords(option: Option): OptionWords {
 }
 
 function valueWords(argument: Argument): NonNullable<CommandWords['argument']> {
-  return { placeholder: argument.name(), description: argument.description, choices: argument.argChoices ?? [] };
+  const placeholder = argument.name();
+  const choices = placeholder === 'kind' ? SCHEMA_KINDS : (argument.argChoices ?? []);
+  return { placeholder, description: argument.description, choices };
 }
