@@ -11,26 +11,29 @@ const FILES: readonly (readonly [string, string])[] = [
   ['/usr/share/vgpu-guest/schemas', 'JSON Schemas of the configuration and of every answer'],
 ];
 
+/** For apropos(1): one short line. */
+const TITLE = 'bring a guest with an NVIDIA vGPU to licensed and proved';
+
 /** vgpu-guest(8), from the same description of the command line that --help prints. */
 export function manPage(program: CommandWords, version: string, date: string): string {
   const shared = sharedOptions(program);
   const lines = [
     `.TH VGPU-GUEST 8 ${date} "vgpu-guest ${version}"`,
     '.SH NAME',
-    `vgpu-guest \\- ${roff(lowerFirst(program.description).replace(/\.$/, ''))}`,
+    `vgpu-guest \\- ${roff(TITLE)}`,
     '.SH SYNOPSIS',
     '.B vgpu-guest',
     '.I command',
     '.RI [ option ...]',
     '.SH DESCRIPTION',
-    roff(program.description),
-    'Every step looks at the guest before and after it, so that a second run changes nothing.',
+    ...sentence(program.description),
+    ...sentence('every step looks at the guest before and after it, so that a second run changes nothing'),
     '.SH COMMANDS',
     ...leaves(program).flatMap(leaf => commandLines(leaf, shared)),
     '.SH OPTIONS OF EVERY COMMAND',
     ...shared.flatMap(optionLines),
     '.SH EXIT STATUS',
-    ...EXIT_WORDS.flatMap(([code, meaning]) => ['.TP', `.B ${code}`, roff(meaning)]),
+    ...EXIT_WORDS.flatMap(([code, meaning]) => ['.TP', `.B ${code}`, ...sentence(meaning)]),
     '.SH ENVIRONMENT',
     ...SETTINGS.flatMap(({ variable, flag }) => ['.TP', `.B ${variable}`, `as ${bold(flag)}, which wins over it`]),
     '.TP',
@@ -42,7 +45,9 @@ export function manPage(program: CommandWords, version: string, date: string): s
     '.SH FILES',
     ...FILES.flatMap(([path, meaning]) => ['.TP', `.I ${roff(path)}`, roff(meaning)]),
     '.SH EXAMPLES',
-    ...EXAMPLES.flatMap(example => ['.PP', '.nf', roff(example), '.fi']),
+    '.nf',
+    ...EXAMPLES.map(roff),
+    '.fi',
     '.SH SEE ALSO',
     '.BR systemctl (1),',
     '.BR journalctl (1),',
@@ -73,26 +78,24 @@ function commandLines({ path, command }: Leaf, shared: readonly OptionWords[]): 
   return [
     '.TP',
     `\\fBvgpu\\-guest ${roff(path.join(' '))}\\fR${argument}`,
-    sentence(command.description),
+    ...sentence(command.description),
     ...(own.length === 0 ? [] : ['.RS', ...own.flatMap(optionLines), '.RE']),
   ];
 }
 
 function optionLines({ name, description, value }: OptionWords): readonly string[] {
   const taken = value ? ` \\fI${roff(value.placeholder)}\\fR` : '';
-  return ['.TP', `${bold(name)}${taken}`, sentence(description + choices(value))];
+  return ['.TP', `${bold(name)}${taken}`, ...sentence(description + choices(value))];
 }
 
 function choices(value: ValueWords | undefined): string {
   return value && value.choices.length > 0 ? `: ${value.choices.join(', ')}` : '';
 }
 
-function sentence(text: string): string {
-  return roff(`${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`);
-}
-
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
+/** Short lines, as those who read and compare manual pages want them. */
+function sentence(text: string): readonly string[] {
+  const whole = `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`;
+  return whole.match(/.{1,60}(?:\s+|$)|\S+/g)?.map(line => roff(line.trim())) ?? [];
 }
 
 function bold(text: string): string {

@@ -2,19 +2,20 @@
 const TIMER = 'vgpu-guest-license.timer';
 const BOOT_UNITS = 'vgpu-guest-resume.service vgpu-guest-first-boot.service';
 
-/** In a chroot or a container there is no systemd to tell. */
-const RELOAD = `if [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi`;
+/** Only where systemd runs; dpkg may also work on another root than this one, which DPKG_ROOT names. */
+const RELOAD = 'if [ -z "${DPKG_ROOT:-}" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi';
 
 /** A journey that runs is left to end: half a driver is worse than one unit that is gone. */
-const DISABLE = `if command -v systemctl >/dev/null 2>&1; then
-  if [ -d /run/systemd/system ]; then systemctl stop ${TIMER} || :; fi
-  systemctl --no-reload disable ${TIMER} ${BOOT_UNITS} >/dev/null 2>&1 || :
+const DISABLE = `if [ -z "\${DPKG_ROOT:-}" ] && [ -d /run/systemd/system ]; then systemctl stop ${TIMER} || :; fi
+if command -v systemctl >/dev/null 2>&1; then
+  systemctl \${DPKG_ROOT:+--root="$DPKG_ROOT"} --no-reload disable ${TIMER} ${BOOT_UNITS} >/dev/null 2>&1 || :
 fi`;
 
 /** State, logs and configuration are ours; the driver, gridd.conf, the token and the nouveau blacklist are the guest's. */
-const PURGE = `rm -rf /var/lib/vgpu-guest /run/vgpu-guest
-rm -f /var/log/vgpu-guest.log /var/log/vgpu-guest[0-9].log /etc/vgpu-guest/config.yaml
-rmdir /etc/vgpu-guest 2>/dev/null || :`;
+const PURGE = `root=\${DPKG_ROOT:-}
+rm -rf "$root/var/lib/vgpu-guest" "$root/run/vgpu-guest"
+rm -f "$root/etc/vgpu-guest/config.yaml" "$root/var/log/vgpu-guest.log" "$root"/var/log/vgpu-guest[0-9].log
+rmdir "$root/etc/vgpu-guest" 2>/dev/null || :`;
 
 export const DEB_SCRIPTS = {
   postinst: `#!/bin/sh

@@ -197,8 +197,14 @@ function fishCompletion(program: CommandWords): string {
   return `# fish completion of vgpu-guest
 function __vgpu_guest_at
     set -l path
+    set -l before
     for word in (commandline -opc)[2..-1]
-        contains -- $word ${names.join(' ')}; and set -a path $word
+        if not contains -- "$before" ${valued(program)
+          .map(({ name }) => name)
+          .join(' ')}
+            contains -- $word ${names.join(' ')}; and set -a path $word
+        end
+        set before $word
     end
     test "$path" = "$argv"
 end

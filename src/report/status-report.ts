@@ -52,7 +52,7 @@ export function statusText({ guest, gpus, driver, gridd, license, rebootNeeded }
       ({ address, name, mode, driver: bound }) =>
         ['GPU', [address, name, mode, `driver ${bound ?? 'none'}`].filter(Boolean).join(', ')] as const,
     ),
-    ['driver', `${driver.installed ?? 'none'} installed, ${driver.loaded ?? 'none'} loaded`],
+    ['driver', `${driverOnDisk(driver)}, ${driver.loaded ?? 'none'} loaded`],
     ['nvidia-gridd', `unit ${gridd.unit}, ${gridd.active}${gridd.failure ? `: it ${gridd.failure}` : ''}`],
     [
       'license',
@@ -68,6 +68,12 @@ export function statusText({ guest, gpus, driver, gridd, license, rebootNeeded }
     ['reboot', rebootNeeded ? 'needed' : 'not needed'],
   ];
   return rows.map(([label, value]) => `${label.padEnd(13)} ${value}`).join('\n');
+}
+
+/** A loaded driver came from somewhere, though not from where .run packages and kernel modules lie. */
+function driverOnDisk({ installed, loaded }: StatusJson['driver']): string {
+  if (installed !== undefined) return `${installed} installed`;
+  return loaded === undefined ? 'none installed' : 'none found on disk';
 }
 
 function gpuJson(gpu: Gpu, { smi, displayNames }: StatusFacts): StatusJson['gpus'][number] {

@@ -24,7 +24,7 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
   ['vgpu-guest sta', ['status']],
   ['vgpu-guest license w', ['wait', 'watch']],
   ['vgpu-guest license unit ', ['service', 'timer']],
-  ['vgpu-guest --quiet token i', ['inspect']],
+  ['vgpu-guest token i', ['inspect']],
   ['vgpu-guest plan --fea', ['--feature']],
   ['vgpu-guest plan --feature v', ['vapps', 'vgpu', 'vws']],
   ['vgpu-guest apply --config status --reb', ['--reboot', '--reboot-exit-code']],
@@ -72,8 +72,8 @@ const ZSH_OFFERS = `
 zmodload zsh/zpty
 zpty -b inner zsh -f -i
 zpty -w inner "PS1=; autoload -Uz compinit && compinit -D -u; source $1"
-zpty -w inner 'compadd() { builtin compadd -O _hits "$@"; (( $#_hits )) && print -r -- "HIT:" $_hits; builtin compadd "$@"; }'
-zpty -w inner 'show() { zle complete-word; print -r -- DONE; }; zle -N show; bindkey "^I" show; print -r -- RE''ADY'
+zpty -w inner 'compadd() { builtin compadd -O _hits "$@"; (( $#_hits )) && print -r -- "HI""T:" $_hits; builtin compadd "$@"; }'
+zpty -w inner 'show() { zle complete-word; print -r -- DO''NE; }; zle -N show; bindkey "^I" show; print -r -- RE''ADY'
 until [[ $row == *READY* ]]; do zpty -r inner row '*
 '; done
 zpty -w -n inner "$2"$'\\t'
