@@ -1,5 +1,6 @@
 import { chmod, mkdir } from 'node:fs/promises';
-import { bundle, ROOT } from './bundle.ts';
+import { bundle } from './bundle.ts';
+import { ROOT } from './root.ts';
 
 /** What a checkout runs. */
 await mkdir(`${ROOT}dist`, { recursive: true });

@@ -1,6 +1,5 @@
 import { type BuildOptions, build, type Metafile } from 'esbuild';
-
-export const ROOT = new URL('..', import.meta.url).pathname;
+import { ROOT } from './root.ts';
 
 /** The program as one file that needs nothing but Node beside it; units/ goes in as text. */
 export async function bundle(options: BuildOptions & { readonly outfile: string }): Promise<Metafile> {

@@ -8,6 +8,8 @@ import { spellingFor } from './report/spelling.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+// the caller's may be anything: files of packages and kernel modules must be readable for all, and writable for nobody else
+process.umask(0o022);
 const stop = new AbortController();
 let caught: (typeof SIGNALS)[number] | undefined;
 for (const signal of SIGNALS) {

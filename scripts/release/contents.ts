@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import manifest from '../../package.json' with { type: 'json' };
-import { ROOT } from '../bundle.ts';
+import { ROOT } from '../root.ts';
 import { mitText } from './mit.ts';
 import { lockfile } from './node-binary.ts';
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '../bundle.ts';
+import { ROOT } from '../root.ts';
 
 export type Architecture = 'x64' | 'arm64';
 

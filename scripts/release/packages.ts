@@ -83,6 +83,7 @@ export function buildRpm({ folder, output, architecture, files, timeS, level }: 
 
 function specText(tree: string, files: readonly Shipped[], level: number): string {
   const rows = files.map(({ path }) => `${kindOf(path)}${path}`);
+  const folders = OWN_FOLDERS.filter(folder => files.some(({ path }) => path.startsWith(`${folder}/`)));
   return `# the executable is finished: nothing is to be stripped, linked or compressed once more
 %global debug_package %{nil}
 %global __os_install_post %{nil}
@@ -108,7 +109,7 @@ cp -a ${tree}/. %{buildroot}/
 %files
 %defattr(-,root,root,-)
 ${FOLDERS.map(path => `%dir ${path}`).join('\n')}
-${OWN_FOLDERS.map(path => `%dir ${path}`).join('\n')}
+${folders.map(path => `%dir ${path}`).join('\n')}
 ${rows.join('\n')}
 ${RPM_SCRIPTS}`;
 }

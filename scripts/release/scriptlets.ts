@@ -3,7 +3,7 @@ const TIMER = 'vgpu-guest-license.timer';
 const BOOT_UNITS = 'vgpu-guest-resume.service vgpu-guest-first-boot.service';
 
 /** Only where systemd runs; dpkg may also work on another root than this one, which DPKG_ROOT names. */
-const RELOAD = 'if [ -z "${DPKG_ROOT:-}" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi';
+const RELOAD = `if [ -z "\${DPKG_ROOT:-}" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi`;
 
 /** A journey that runs is left to end: half a driver is worse than one unit that is gone. */
 const DISABLE = `if [ -z "\${DPKG_ROOT:-}" ] && [ -d /run/systemd/system ]; then systemctl stop ${TIMER} || :; fi

@@ -6,7 +6,7 @@ import { VERSION } from '../../src/cli/version.ts';
 import { wordsOf } from '../../src/cli/words.ts';
 import { SHELLS } from '../../src/report/completion.ts';
 import { jsonSchemaOf, SCHEMA_KINDS } from '../../src/report/schemas.ts';
-import { ROOT } from '../bundle.ts';
+import { ROOT } from '../root.ts';
 import { manPage } from './man-page.ts';
 
 /** A file of a package. */

@@ -14,6 +14,6 @@ export async function completionCommand(
   if (write === undefined) {
     throw new AgentError(`completion ${argument}: there are ${Object.keys(SHELLS).join(', ')}`, { fault: 'usage' });
   }
-  io.out(write(wordsOf(commandTree())).trimEnd());
+  io.data(write(wordsOf(commandTree())).trimEnd());
   return EXIT.settled;
 }

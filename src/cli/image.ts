@@ -24,7 +24,7 @@ export async function prepareCommand(options: CommonOptions & SettingOptions, io
     const isReady = report.outcome === 'settled' || report.outcome === 'changed';
     const text = isReady ? READY : reportText(report, false);
     log.write('debug', text, { outcome: report.outcome });
-    if (options.json) io.out(JSON.stringify(reportJson(report), null, 2));
+    if (options.json) io.json(reportJson(report));
     else if (!options.quiet || levelOf(report.outcome) !== 'info') io.out(text);
     return exitCodeOfReport(report, EXIT.rebootNeeded, options.detailedExitcode ?? false);
   } finally {
@@ -38,12 +38,12 @@ const READY = 'prepared: what is left for the first boot is the driver, which on
 export async function generalizeCommand(options: CommonOptions, io: Io): Promise<number> {
   const guest = openGuestFor(options, io);
   const { config } = await readConfig(guest, options, io.env);
-  const say = (text: string) => void io.err.write(`${text}\n`);
+  const say = (text: string) => void io.err.write(`${io.spell(text)}\n`);
   const tell = { info: options.verbose ? say : () => {}, warn: say, progress: () => {} };
   const unitText = resumeUnitText(firstBootTemplate, io.program);
   const { removed, kept } = await generalize({ guest, config, tell, unitText });
   if (options.json) {
-    io.out(JSON.stringify({ schema: 'vgpu-guest/generalized/1', removed, kept, firstBoot: true }, null, 2));
+    io.json({ schema: 'vgpu-guest/generalized/1', removed, kept, firstBoot: true });
   } else if (!options.quiet) {
     io.out(`generalized: ${removed.length} files are gone, and the next boot runs vgpu-guest apply`);
     for (const path of kept) io.out(`${path} stays, since license.token names it: remove it if clones get their own`);

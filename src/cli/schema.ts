@@ -12,6 +12,6 @@ export async function schemaCommand(
   if (schema === undefined) {
     throw new AgentError(`schema ${argument}: there are ${SCHEMA_KINDS.join(', ')}`, { fault: 'usage' });
   }
-  io.out(JSON.stringify(schema, null, 2));
+  io.json(schema);
   return EXIT.settled;
 }

@@ -76,7 +76,7 @@ export const ANSWERS = {
       }),
     ),
     driver: z.object({ installed: text.optional(), loaded: text.optional() }),
-    gridd: z.object({ unit: text, active: text }),
+    gridd: z.object({ unit: text, active: text, failure: text.optional() }),
     license,
     rebootNeeded: z.boolean(),
   }).describe('vgpu-guest status'),

@@ -62,25 +62,26 @@ describe.skipIf(!isThere('fish'))('fish', () => {
 
 describe.skipIf(!isThere('zsh'))('zsh', () => {
   test.each(CASES)('%s<TAB>', (line, offered) => {
-    const shown = execFileSync('zsh', ['-f', '-c', ZSH_OFFERS, 'zsh', scriptOf('zsh'), line], { encoding: 'utf8' });
+    const hits = join(folder, `hits-${line.replace(/\W/g, '-')}`);
+    const argv = ['-f', '-c', ZSH_OFFERS, 'zsh', scriptOf('zsh'), line, hits];
+    const shown = execFileSync('zsh', argv, { encoding: 'utf8', timeout: 60_000 });
     expect([...new Set(shown.trim().split(/\s+/))].sort()).toEqual(offered);
   });
 });
 
-/** Types the line into a zsh of its own and prints what its completion system adds. */
+/** Types the line into a zsh of its own, and prints what its completion system adds. */
 const ZSH_OFFERS = `
 zmodload zsh/zpty
-zpty -b inner zsh -f -i
+: >"$3"
+zpty -b inner "HITS=$3 zsh -f -i"
 zpty -w inner "PS1=; autoload -Uz compinit && compinit -D -u; source $1"
-zpty -w inner 'compadd() { builtin compadd -O _hits "$@"; (( $#_hits )) && print -r -- "HI""T:" $_hits; builtin compadd "$@"; }'
-zpty -w inner 'show() { zle complete-word; print -r -- DO''NE; }; zle -N show; bindkey "^I" show; print -r -- RE''ADY'
-until [[ $row == *READY* ]]; do zpty -r inner row '*
-'; done
+zpty -w inner 'compadd() { builtin compadd -O _hits "$@"; print -r -- $_hits >>$HITS; builtin compadd "$@"; }'
+zpty -w inner 'show() { zle complete-word; print >$HITS.done; }; zle -N show; bindkey "^I" show; print >$HITS.ready'
+until [[ -e $3.ready ]]; do zpty -r -t inner row; sleep 0.05; done
 zpty -w -n inner "$2"$'\\t'
-row=
-until [[ $row == *DONE* ]]; do zpty -r inner row '*
-'; [[ $row == *HIT:* ]] && print -r -- \${\${row##*HIT:}%%$'\\r'*}; done
+until [[ -e $3.done ]]; do zpty -r -t inner row; sleep 0.05; done
 zpty -d inner
+cat "$3"
 `;
 
 describe('the man page', () => {
