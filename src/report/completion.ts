@@ -15,7 +15,7 @@ export interface OptionWords {
   readonly takesMany: boolean;
 }
 
-interface ValueWords {
+export interface ValueWords {
   /** As the help has it: `file`, `host[:port]`. */
   readonly placeholder: string;
   readonly description: string;

@@ -33,6 +33,7 @@ test('a guest that is blocked and one whose license does not come answer by the 
   holds('doctor', await without.vgpuGuest(['doctor', '--json']));
   holds('token', await without.vgpuGuest(['token', 'inspect', without.tokenPath, '--json']));
   holds('report', await without.vgpuGuest(['prepare', '--json']));
+  holds('fault', await without.vgpuGuest(['plan', '--only', 'nothing', '--json']));
 });
 
 describe('every schema that is published', () => {
