@@ -11,7 +11,7 @@ interface Lockfile {
   readonly packages: Readonly<Record<string, LockedPackage>>;
 }
 
-export interface LockedPackage {
+interface LockedPackage {
   readonly version: string;
   readonly integrity?: string;
   readonly license?: string;
