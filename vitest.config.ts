@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // these need what npm run build:release makes
+    exclude: ['test/release/**'],
     // a machine that is busy with other things is slow, not wrong
     testTimeout: 90_000,
     // a guest in a folder is its own world, so files may run side by side; much of their time is waiting for small programs

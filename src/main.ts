@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { isSea } from 'node:sea';
 import { EXIT, exitCodeOfFault } from './cli/exit.ts';
 import { runProgram } from './cli/program.ts';
 import { AgentError, messageOf } from './errors.ts';
@@ -7,6 +8,8 @@ import { spellingFor } from './report/spelling.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+// the caller's may be anything: files of packages and kernel modules must be readable for all, and writable for nobody else
+process.umask(0o022);
 const stop = new AbortController();
 let caught: (typeof SIGNALS)[number] | undefined;
 for (const signal of SIGNALS) {
@@ -21,7 +24,10 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 const spell = spellingFor(process.env);
 let hasAnswered = false;
 
-process.exitCode = await main();
+// not awaited at the top level: the released executable is CommonJS, which has no such thing
+void main().then(code => {
+  process.exitCode = code;
+});
 
 async function main(): Promise<number> {
   try {
@@ -32,7 +38,7 @@ async function main(): Promise<number> {
       err: process.stderr,
       spell,
       env: process.env,
-      program: [process.execPath, process.argv[1] ?? ''],
+      program: isSea() ? [process.execPath] : [process.execPath, process.argv[1] ?? ''],
       stop: stop.signal,
     });
   } catch (error) {

@@ -23,9 +23,14 @@ describe('README.md', () => {
 });
 
 describe('the examples', () => {
-  test.each(['examples/cloud-init.yaml', 'examples/ansible.yaml'])('%s is YAML', path => {
+  test.each(['examples/cloud-init.yaml', 'examples/ansible.yaml', 'examples/config.yaml'])('%s is YAML', path => {
     const { errors, warnings } = parseDocument(read(path));
     expect([...errors, ...warnings]).toEqual([]);
+  });
+
+  test('the example of the configuration is one that the program takes', () => {
+    const config = loadConfig({ path: 'examples/config.yaml', text: read('examples/config.yaml') }, []);
+    expect(config.license.token).toBe('/opt/client_configuration_token.tok');
   });
 
   test('cloud-init knows its user data by the first line', () => {

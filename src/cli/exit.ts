@@ -15,6 +15,20 @@ export const EXIT = {
   config: 78,
 } as const;
 
+/** The same for a reader. */
+export const EXIT_WORDS: readonly (readonly [string, string])[] = [
+  ['0', 'settled: the guest is as asked for; the question was answered'],
+  ['1', 'failed; it is safe to run it again'],
+  ['2', 'with --detailed-exitcode only: changes are due (plan), changes were made (apply)'],
+  ['3', 'a reboot is needed to go on (or the code given with --reboot-exit-code)'],
+  ['4', 'blocked: somebody must act first; the remedy is printed (doctor: a finding needs action)'],
+  ['5', 'everything is in place, and no license arrived before the deadline'],
+  ['64', 'wrong usage'],
+  ['75', 'another run, or a package manager, holds its lock: try again'],
+  ['77', 'not root'],
+  ['78', 'configuration at fault'],
+];
+
 export function exitCodeOfFault(fault: Fault): number {
   switch (fault) {
     case 'failed':

@@ -1,5 +1,5 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { DEFAULT_CONFIG_PATH } from '../config/load.ts';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_CONFIG_PATH } from '../config/default-path.ts';
 import { AgentError } from '../errors.ts';
 import type { Io } from './io.ts';
 import { VERSION } from './version.ts';
@@ -33,9 +33,14 @@ export async function runProgram(argv: readonly string[], io: Io): Promise<numbe
   }
 }
 
+/** The whole command line as a description that runs nothing. */
+export function commandTree(): Command {
+  return describeProgram(() => async () => {}, { out: () => {} });
+}
+
 type Run = (load: Load) => (...given: readonly unknown[]) => Promise<void>;
 
-function describeProgram(run: Run, io: Io): Command {
+function describeProgram(run: Run, io: Pick<Io, 'out'>): Command {
   const program = new Command('vgpu-guest')
     .description('Brings this guest with its NVIDIA vGPU from a bare image to licensed and proved.')
     .version(VERSION, '--version', 'print the version')
@@ -76,7 +81,7 @@ function describeProgram(run: Run, io: Io): Command {
     license
       .command('unit')
       .description('print a systemd unit that runs license watch')
-      .argument('<which>', 'service or timer'),
+      .addArgument(chosen(new Argument('<which>', 'service or timer'), ['service', 'timer'])),
   ).action(run(async () => (await import('./license.ts')).licenseUnitCommand as Action));
   const token = program.command('token').description('client configuration tokens').helpCommand(false);
   common(
@@ -107,18 +112,53 @@ function describeProgram(run: Run, io: Io): Command {
   common(
     program.command('reboot-required').description('exit 0: a reboot is what the guest needs next; 1: it is not'),
   ).action(run(async () => (await import('./status.ts')).rebootRequiredCommand as Action));
-  program.addHelpText('after', EXAMPLES);
+  common(
+    program
+      .command('prepare')
+      .description('do on an image what needs neither GPU nor license, so that clones need no reboot'),
+  )
+    .addOption(driverOption())
+    .addOption(detailedExitcode())
+    .action(run(async () => (await import('./image.ts')).prepareCommand as Action));
+  common(
+    program
+      .command('generalize')
+      .description('make an image: no token, no lease, no state, no logs; the first boot of a clone runs apply'),
+  ).action(run(async () => (await import('./image.ts')).generalizeCommand as Action));
+  common(
+    program
+      .command('schema')
+      .description('print the JSON Schema of what --json answers with')
+      .argument('<kind>', 'plan, report, status, doctor and so on: the middle of the word under the key schema'),
+  ).action(run(async () => (await import('./schema.ts')).schemaCommand as Action));
+  common(
+    program
+      .command('completion')
+      .description('print what a shell needs to complete commands and options')
+      .addArgument(chosen(new Argument('<shell>', 'bash, zsh or fish'), ['bash', 'zsh', 'fish'])),
+  ).action(run(async () => (await import('./completion.ts')).completionCommand as Action));
+  program.addHelpText('after', afterwords());
   return program;
 }
 
-const EXAMPLES = `
-Examples:
-  vgpu-guest apply --driver ./NVIDIA-Linux-x86_64-570.211.01-grid.run --token ./client_configuration_token.tok
-  vgpu-guest plan --detailed-exitcode
-  vgpu-guest status --json
+export const EXAMPLES = [
+  'vgpu-guest apply --driver ./NVIDIA-Linux-x86_64-570.211.01-grid.run --token ./client_configuration_token.tok',
+  'vgpu-guest plan --detailed-exitcode',
+  'vgpu-guest status --json',
+];
 
+function afterwords(): string {
+  const lines = EXAMPLES.map(example => `  ${example}`);
+  return `\nExamples:\n${lines.join('\n')}\n
 Exit codes: 0 settled, 1 failed, 2 changes (--detailed-exitcode), 3 reboot needed, 4 blocked, 5 unlicensed,
   64 usage, 75 try again, 77 not root, 78 configuration`;
+}
+
+/** Words to complete with; whether a word is right is decided where it is used, with a remedy. */
+function chosen<T extends Option | Argument>(taken: T, choices: readonly string[]): T {
+  taken.argChoices = [...choices];
+  return taken;
+}
 
 /** Options of every command. */
 function common(command: Command): Command {
@@ -127,7 +167,7 @@ function common(command: Command): Command {
     .helpOption('--help', 'print help')
     .option('--config <file>', `configuration file (default: ${DEFAULT_CONFIG_PATH}, which may be absent)`)
     .option('--root <dir>', 'work on the guest that lives in this folder', '/')
-    .option('--json', 'answer with one JSON object')
+    .option('--json', 'answer with one JSON object (see vgpu-guest schema)')
     .option('--quiet', 'say only what went wrong')
     .option('--verbose', 'say everything')
     .option('--no-color', 'no colors');
@@ -136,16 +176,28 @@ function common(command: Command): Command {
 /** Settings of the configuration file as flags. */
 function settings(command: Command): Command {
   return command
-    .option('--driver <file>', "NVIDIA's .run package (driver.package)")
+    .addOption(driverOption())
     .option('--token <file>', 'client configuration token (license.token)')
     .option('--server <host[:port]>', 'legacy license server (license.server)')
-    .option('--feature <name>', 'auto, vgpu, vws, compute or vapps (license.feature)')
+    .addOption(
+      chosen(new Option('--feature <name>', 'which license to ask for (license.feature)'), [
+        'auto',
+        'vgpu',
+        'vws',
+        'compute',
+        'vapps',
+      ]),
+    )
     .addOption(licenseTimeout())
-    .option('--reboot <when>', 'never or auto (reboot)')
+    .addOption(chosen(new Option('--reboot <when>', 'when to reboot by itself (reboot)'), ['never', 'auto']))
     .option('--only <step...>', 'these steps only')
     .option('--skip <step...>', 'all steps but these')
     .addOption(detailedExitcode())
     .option('--reboot-exit-code <n>', 'what apply exits with when a reboot is needed (default: 3)', exitCodeArgument);
+}
+
+function driverOption(): Option {
+  return new Option('--driver <file>', "NVIDIA's .run package (driver.package)");
 }
 
 function licenseTimeout(): Option {

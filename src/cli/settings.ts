@@ -1,13 +1,14 @@
 import { isAbsolute, resolve } from 'node:path';
+import { DEFAULT_CONFIG_PATH } from '../config/default-path.ts';
 import type { ConfigFile, Layer } from '../config/load.ts';
-import { DEFAULT_CONFIG_PATH, loadConfig, overlay } from '../config/load.ts';
+import { loadConfig, overlay } from '../config/load.ts';
 import type { Config, Settings } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
 import type { GuestView } from '../guest/guest.ts';
 import type { CommonOptions, SettingOptions } from './io.ts';
 
 /** Each setting that has a flag: its name in commander, its words for a person, its key in the file. */
-const SETTINGS = [
+export const SETTINGS = [
   { option: 'driver', flag: '--driver', variable: 'VGPU_GUEST_DRIVER', key: 'driver.package' },
   { option: 'token', flag: '--token', variable: 'VGPU_GUEST_TOKEN', key: 'license.token' },
   { option: 'server', flag: '--server', variable: 'VGPU_GUEST_SERVER', key: 'license.server' },

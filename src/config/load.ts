@@ -4,8 +4,6 @@ import { AgentError } from '../errors.ts';
 import { describeIssues } from './faults.ts';
 import { type Config, configSchema, type Settings } from './schema.ts';
 
-export const DEFAULT_CONFIG_PATH = '/etc/vgpu-guest/config.yaml';
-
 /** Some settings and where they come from, for a fault's first word: `--feature`, `VGPU_GUEST_FEATURE`. */
 export interface Layer {
   readonly settings: Settings;

@@ -9,7 +9,7 @@ export const STATE_DIRECTORY = '/var/lib/vgpu-guest';
 const MARKER = `${STATE_DIRECTORY}/resume.json`;
 const RESUME_UNIT = 'vgpu-guest-resume.service';
 const UNIT_PATH = `/etc/systemd/system/${RESUME_UNIT}`;
-const PACKAGED_UNIT_PATHS = [`/usr/lib/systemd/system/${RESUME_UNIT}`, `/lib/systemd/system/${RESUME_UNIT}`];
+const PACKAGED_UNIT_FOLDERS = ['/usr/lib/systemd/system', '/lib/systemd/system'];
 const WANTED_BY = `/etc/systemd/system/multi-user.target.wants/${RESUME_UNIT}`;
 /** A journey needs one reboot, two when the driver is replaced; more are a loop. */
 const MOST_REBOOTS = 3;
@@ -88,8 +88,8 @@ export async function endResume(guest: Guest, marker: 'forget-marker' | 'keep-ma
 }
 
 /** A unit that a package brought stays where it is. */
-async function isPackaged(guest: GuestView): Promise<boolean> {
-  return (await Promise.all(PACKAGED_UNIT_PATHS.map(path => guest.stat(path)))).some(Boolean);
+export async function isPackaged(guest: GuestView, unit = RESUME_UNIT): Promise<boolean> {
+  return (await Promise.all(PACKAGED_UNIT_FOLDERS.map(folder => guest.stat(`${folder}/${unit}`)))).some(Boolean);
 }
 
 async function systemctl(guest: Guest, ...args: readonly string[]): Promise<void> {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { AgentError } from '../errors.ts';
+import { dirname } from 'node:path';
+import { AgentError, messageOf } from '../errors.ts';
 import { orAbsent } from './eyes.ts';
 import { locate } from './paths.ts';
 
@@ -19,10 +20,9 @@ interface Holder {
  */
 export async function takeLock(root: string): Promise<() => Promise<void>> {
   const path = await locate(root, LOCK);
-  await mkdir(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o755 });
   const me: Holder = { pid: process.pid, startedTicks: (await startedTicks(process.pid)) ?? '', token: randomUUID() };
   const mine = `${path}.${me.token}`;
-  await writeFile(mine, JSON.stringify(me), { mode: 0o600, flag: 'wx' });
+  await write(mine, JSON.stringify(me));
   try {
     while (!(await linked(mine, path))) await clearStale(path);
   } finally {
@@ -31,6 +31,18 @@ export async function takeLock(root: string): Promise<() => Promise<void>> {
   return async () => {
     if ((await holderOf(path))?.token === me.token) await rm(path, { force: true });
   };
+}
+
+async function write(path: string, text: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    await writeFile(path, text, { mode: 0o600, flag: 'wx' });
+  } catch (cause) {
+    throw new AgentError(`${LOCK} cannot be written: ${messageOf(cause)}`, {
+      remedy: 'let /run be writable for root: a run that changes the guest holds a lock there',
+      cause,
+    });
+  }
 }
 
 /** A hard link either makes the name or fails: no two runs can both have made it. */

@@ -69,7 +69,7 @@ export function statusText({ guest, gpus, driver, gridd, license, rebootNeeded }
             .join(', '),
         ] as const,
     ),
-    ['driver', `${driver.installed ?? 'none'} installed, ${driver.loaded ?? 'none'} loaded`],
+    ['driver', `${driverOnDisk(driver)}, ${driver.loaded ?? 'none'} loaded`],
     ...(driver.next
       ? [['next boot', `${driver.next.kernel}, driver ${driver.next.installed ?? 'none'}`] as const]
       : []),
@@ -88,6 +88,12 @@ export function statusText({ guest, gpus, driver, gridd, license, rebootNeeded }
     ['reboot', rebootNeeded ? 'needed' : 'not needed'],
   ];
   return rows.map(([label, value]) => `${label.padEnd(13)} ${value}`).join('\n');
+}
+
+/** A loaded driver came from somewhere, though not from where .run packages and kernel modules lie. */
+function driverOnDisk({ installed, loaded }: StatusJson['driver']): string {
+  if (installed !== undefined) return `${installed} installed`;
+  return loaded === undefined ? 'none installed' : 'none found on disk';
 }
 
 function gpuJson(gpu: Gpu, { smi, displayNames }: StatusFacts): StatusJson['gpus'][number] {

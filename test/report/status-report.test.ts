@@ -94,3 +94,12 @@ test('the kernel of the next boot and the driver of the host are shown where the
     '570.211.01',
   );
 });
+
+test('a driver that is loaded, and whose files lie where no package puts them, is not called uninstalled', () => {
+  // as on a guest with an H200 by pass-through whose 580.159.04 comes from a read-only mount below /usr/local
+  const mounted = {
+    ...facts,
+    driver: { installed: undefined, onDisk: undefined, loaded: '580.159.04', dkms: undefined },
+  };
+  expect(statusText(statusJson(mounted))).toContain('driver        none found on disk, 580.159.04 loaded');
+});

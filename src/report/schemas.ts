@@ -1,0 +1,132 @@
+import * as z from 'zod';
+import { configJsonSchema } from '../config/load.ts';
+
+/**
+ * What every answer of --json looks like. Keys may be added within a version, so the published schemas allow for more of them;
+ * that none is there which is not written down here, the tests hold.
+ */
+const text = z.string();
+const time = z.iso.datetime().describe('RFC 3339, UTC');
+const answer = <K extends string, S extends z.ZodRawShape>(kind: K, shape: S) =>
+  z.object({ schema: z.literal(`vgpu-guest/${kind}/1`), ...shape });
+
+const license = z.object({
+  state: z.enum(['licensed', 'grace', 'restricted', 'unlicensed', 'not-required', 'unknown']),
+  product: text.optional(),
+  expiresAt: time.optional(),
+});
+
+const change = z
+  .looseObject({
+    kind: text.describe('What would be done; the other keys depend on it'),
+    because: text,
+    path: text.optional(),
+    diff: text.optional().describe('Of a write: a unified diff'),
+  })
+  .describe('One deed and its reason');
+
+const verdict = z.discriminatedUnion('is', [
+  z.object({ is: z.literal('settled'), because: text, warnings: z.array(text).optional() }),
+  z.object({ is: z.literal('due'), because: text, changes: z.array(change), warnings: z.array(text).optional() }),
+  z.object({ is: z.literal('blocked'), because: text, remedy: text }),
+]);
+
+const finding = z.object({
+  id: text,
+  severity: z.enum(['error', 'warning', 'info']),
+  summary: text,
+  cause: text,
+  remedy: text,
+  evidence: z.array(z.object({ at: text, shows: text })),
+});
+
+const OUTCOMES = ['settled', 'changed', 'reboot-needed', 'blocked', 'failed', 'unlicensed'] as const;
+
+/** By kind: `plan` is `vgpu-guest/plan/1`. */
+export const ANSWERS = {
+  plan: answer('plan', {
+    changesDue: z.boolean(),
+    steps: z.array(z.object({ id: text, title: text, verdict })),
+  }).describe('vgpu-guest plan'),
+  report: answer('report', {
+    outcome: z.enum(OUTCOMES),
+    changed: z.boolean(),
+    steps: z.array(
+      z.object({
+        id: text,
+        outcome: z.enum([...OUTCOMES, 'not-reached']),
+        because: text,
+        remedy: text.optional(),
+        durationMs: z.number().nonnegative(),
+      }),
+    ),
+    license,
+    findings: z.array(finding).optional().describe('What explains a run that was blocked or ended unlicensed'),
+    restored: z.boolean().optional().describe('Of token rotate: the old token is in its place again'),
+    advice: z.array(text).optional().describe('Of token rotate: what to write into the configuration'),
+  }).describe('vgpu-guest apply, license wait, token rotate, prepare'),
+  status: answer('status', {
+    guest: z.object({ distribution: text, kernel: text, virtualization: text }),
+    gpus: z.array(
+      z.object({
+        address: text,
+        name: text.optional(),
+        mode: z.enum(['vgpu', 'pass-through', 'none']),
+        driver: text.optional(),
+      }),
+    ),
+    driver: z.object({ installed: text.optional(), loaded: text.optional() }),
+    gridd: z.object({ unit: text, active: text, failure: text.optional() }),
+    license,
+    rebootNeeded: z.boolean(),
+  }).describe('vgpu-guest status'),
+  doctor: answer('doctor', {
+    findings: z.array(finding),
+    lookedAt: z.array(z.object({ id: text, title: text, state: z.enum(['right', 'wrong', 'unknown']), saw: text })),
+  }).describe('vgpu-guest doctor'),
+  token: answer('token', {
+    path: text,
+    usable: z.boolean(),
+    because: text.optional(),
+    remedy: text.optional(),
+    sha256: text.optional(),
+    issuer: text.optional(),
+    audience: text.optional(),
+    issuedAt: time.optional(),
+    validFrom: time.optional(),
+    expiresAt: time.optional(),
+    nodes: z.array(z.object({ host: text, ports: z.array(z.object({ service: text, port: z.int() })) })).optional(),
+    toleranceMs: z.int(),
+  }).describe('vgpu-guest token inspect'),
+  'license-watch': answer('license-watch', {
+    license,
+    required: z.boolean(),
+    action: z.enum(['none', 'wait', 'restarted']),
+    because: text,
+    restarts: z.int().nonnegative(),
+    lastRestartAt: time.optional(),
+    lastSuccessAt: time.optional(),
+  }).describe('vgpu-guest license watch'),
+  'reboot-required': answer('reboot-required', { rebootNeeded: z.boolean() }).describe('vgpu-guest reboot-required'),
+  'config-validation': answer('config-validation', { valid: z.literal(true), path: text }).describe(
+    'vgpu-guest config validate',
+  ),
+  generalized: answer('generalized', {
+    removed: z.array(text).describe('What this run has taken away'),
+    kept: z.array(text).describe('The token that license.token names, for the first boot'),
+    firstBoot: z.boolean().describe('The next boot brings the guest on by itself'),
+  }).describe('vgpu-guest generalize'),
+  fault: answer('fault', { exitCode: z.int(), error: text, remedy: text.optional() }).describe(
+    'Any command that ended before it had an answer',
+  ),
+} as const;
+
+/** Every kind that has a schema: the answers, and the configuration file. */
+export const SCHEMA_KINDS: readonly string[] = [...Object.keys(ANSWERS), 'config'];
+
+/** The published JSON Schema of a kind. */
+export function jsonSchemaOf(kind: string): object | undefined {
+  if (kind === 'config') return configJsonSchema();
+  const schema = Object.hasOwn(ANSWERS, kind) ? ANSWERS[kind as keyof typeof ANSWERS] : undefined;
+  return schema && { $id: `vgpu-guest/${kind}/1`, ...z.toJSONSchema(schema, { io: 'input' }) };
+}
