@@ -23,6 +23,8 @@ export type Deed =
     }
   /** Runs the .run package; `leaveGraphical`: X holds the GPU, so the graphical target is left for it and comes back after it. */
   | { readonly kind: 'install-driver'; readonly argv: Argv; readonly log: string; readonly leaveGraphical: boolean }
+  /** A new configuration of X for the GPU at this address, by nvidia-xconfig where that works, else a small one. */
+  | { readonly kind: 'render-xorg'; readonly path: string; readonly program: string; readonly address: string }
   | { readonly kind: 'run'; readonly argv: Argv; readonly timeoutMs: number }
   | { readonly kind: 'service'; readonly unit: string; readonly action: 'enable' | 'restart' }
   | { readonly kind: 'await-license'; readonly timeoutMs: number }

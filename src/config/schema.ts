@@ -86,6 +86,48 @@ const license = z
   })
   .transform(({ timeout, ...rest }) => ({ ...rest, timeoutMs: parseDuration(timeout) ?? 0 }));
 
+const A_SIZE = 'a size in pixels such as 1920x1080';
+const size = z
+  .string(A_SIZE)
+  .regex(/^[1-9]\d{1,4}x[1-9]\d{1,4}$/, A_SIZE)
+  .meta({ examples: ['1920x1080'] });
+const A_GPU = 'a PCI address (0000:06:00.0), a UUID (GPU-…) or the index that nvidia-smi -L shows';
+/** YAML reads an index as a number. */
+const whichGpu = z
+  .union(
+    [
+      z.int().min(0),
+      z
+        .string()
+        .regex(
+          /^(?:\d+|(?:[\da-fA-F]{4,8}:)?[\da-fA-F]{2}:[01][\da-fA-F]\.[0-7]|GPU-[\da-fA-F]{8}(?:-[\da-fA-F]{4}){3}-[\da-fA-F]{12})$/,
+        ),
+    ],
+    A_GPU,
+  )
+  .transform(String);
+
+const xorg = z.strictObject({
+  manage: z
+    .enum(['auto', 'always', 'never'])
+    .default('auto')
+    .describe('auto: patch an existing xorg.conf; always: create one if missing; never: leave it alone'),
+  gpu: whichGpu
+    .optional()
+    .describe('The GPU that X is for where there are several: its PCI address, its UUID, or its index in nvidia-smi'),
+  atBoot: z
+    .boolean()
+    .default(false)
+    .describe('Look at the BusID again at every boot: on Hyper-V the address of a GPU changes'),
+  allowEmptyInitialConfiguration: z.boolean().optional().describe('X starts although no monitor is seen'),
+  hardDpms: z.boolean().optional().describe('Whether the driver turns a monitor off altogether'),
+  virtual: size.optional().describe('The virtual resolution of the screen'),
+  restartDisplayManager: z
+    .boolean()
+    .default(false)
+    .describe('Restart the display manager, and end its sessions, when X runs with an older configuration'),
+});
+
 /** The configuration file, key by key. Strict: an unknown key is an error. */
 export const configSchema = z
   .strictObject({
@@ -94,15 +136,7 @@ export const configSchema = z
     gridd: gridd
       .default({})
       .describe('Any other key of gridd.conf, written as it is; one without a value is left out of gridd.conf'),
-    xorg: z
-      .strictObject({
-        manage: z
-          .enum(['auto', 'always', 'never'])
-          .default('auto')
-          .describe('auto: patch an existing xorg.conf; always: create one if missing; never: leave it alone'),
-      })
-      .prefault({})
-      .describe('The X server'),
+    xorg: xorg.prefault({}).describe('The X server'),
     reboot: z.enum(['never', 'auto']).default('never').describe('auto: reboot by itself when the journey needs it'),
     lockTimeout: duration.default('5m').describe("How long another program may hold the package manager's lock"),
   })

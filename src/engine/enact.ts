@@ -12,6 +12,8 @@ import { lastFailure } from './gridd-talk.ts';
 import { installDriver } from './install-driver.ts';
 import { installPackages } from './install-packages.ts';
 import { rebuildInitrd } from './rebuild-initrd.ts';
+import { renderXorg } from './render-xorg.ts';
+
 import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
 import type { Tell } from './tell.ts';
 
@@ -55,6 +57,8 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
       return await rebuildInitrd(guest, change, tell);
     case 'install-driver':
       return await installDriver(guest, change, tell);
+    case 'render-xorg':
+      return await renderXorg(guest, around.config, change, tell);
     case 'run':
       return await command(guest, change.argv, change.timeoutMs, tell);
     case 'service':

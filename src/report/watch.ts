@@ -131,6 +131,8 @@ export function describe(change: Change): string {
       return `rebuild ${change.image} with ${change.builder}`;
     case 'install-driver':
       return `run ${change.argv.join(' ')}`;
+    case 'render-xorg':
+      return `make ${change.path} with ${change.program}`;
     case 'run':
       return `run ${change.argv.join(' ')}`;
     case 'service':

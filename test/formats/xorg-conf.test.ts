@@ -1,13 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import {
-  minimalXorgConf,
-  parseXorgConf,
-  sameXorgName,
-  setBusId,
-  type XorgDevice,
-} from '../../src/formats/xorg-conf.ts';
+import { parseXorgConf, type XorgDevice } from '../../src/formats/xorg-conf.ts';
+import { minimalXorgConf, setBusId } from '../../src/formats/xorg-edit.ts';
+import { sameXorgName } from '../../src/formats/xorg-tokens.ts';
 
 const NEW = 'PCI:0@50677:6:0';
 const RECORDED = new URL('../fixtures/xorg/', import.meta.url);
