@@ -248,6 +248,17 @@ describe('a patch', () => {
   });
 });
 
+describe('the shapes that files can have', () => {
+  const SHAPES = new URL('shapes/', RECORDED);
+  const shapes = readdirSync(SHAPES);
+
+  it.each(shapes)('%s is patched exactly, or refused', name => {
+    const text = readFileSync(new URL(name, SHAPES), 'utf8');
+    if (name.startsWith('refused')) expect(parseXorgConf(text).is).toBe('faulty');
+    else expectExact(text);
+  });
+});
+
 const corpus = process.env.VGPU_GUEST_XORG_CORPUS;
 
 describe.skipIf(!corpus)('the files that people use', () => {
