@@ -8,6 +8,7 @@ import { kernel } from './kernel.ts';
 import { license } from './license.ts';
 import { log } from './log.ts';
 import { mode } from './mode.ts';
+import { screen } from './screen.ts';
 import { servers } from './servers.ts';
 import { token } from './token.ts';
 
@@ -24,4 +25,5 @@ export const subjects: readonly Subject[] = [
   daemon,
   log,
   license,
+  screen,
 ] as readonly Subject[];

@@ -128,6 +128,21 @@ const xorg = z.strictObject({
     .describe('Restart the display manager, and end its sessions, when X runs with an older configuration'),
 });
 
+const vnc = z.strictObject({
+  passwordFile: absolutePath.describe('The password, as x11vnc -storepasswd writes it; nothing is shown without one'),
+  listen: z
+    .union([z.enum(['localhost', 'all']), z.ipv4()], 'localhost, all or an IPv4 address of this guest')
+    .default('localhost')
+    .describe('Where viewers may come from: this guest alone (through a tunnel), everywhere, or by one address'),
+  port: port.default(5900).describe('The TCP port'),
+  display: z
+    .string()
+    .regex(/^:\d{1,2}$/, 'a display of X such as :0')
+    .default(':0')
+    .describe('The display that is shown'),
+  geometry: size.optional().describe('The size that viewers see; the screen itself keeps its own'),
+});
+
 /** The configuration file, key by key. Strict: an unknown key is an error. */
 export const configSchema = z
   .strictObject({
@@ -137,6 +152,7 @@ export const configSchema = z
       .default({})
       .describe('Any other key of gridd.conf, written as it is; one without a value is left out of gridd.conf'),
     xorg: xorg.prefault({}).describe('The X server'),
+    vnc: vnc.optional().describe('Show the screen to VNC viewers (x11vnc); without it nothing is shown'),
     reboot: z.enum(['never', 'auto']).default('never').describe('auto: reboot by itself when the journey needs it'),
     lockTimeout: duration.default('5m').describe("How long another program may hold the package manager's lock"),
   })

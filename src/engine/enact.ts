@@ -11,6 +11,7 @@ import { fetchToken } from './fetch-token.ts';
 import { lastFailure } from './gridd-talk.ts';
 import { installDriver } from './install-driver.ts';
 import { installPackages } from './install-packages.ts';
+import { addScreenUnit, removeUnit } from './own-units.ts';
 import { rebuildInitrd } from './rebuild-initrd.ts';
 import { renderXorg } from './render-xorg.ts';
 
@@ -26,6 +27,9 @@ export interface Surroundings {
   readonly family: Family | undefined;
   readonly tell: Tell;
   readonly stop: AbortSignal;
+  /** How this program is called, for units that call it again. */
+  readonly program?: Argv;
+  readonly resume?: { readonly configPath?: string };
 }
 
 /** No license came in time: everything else is in place. */
@@ -61,6 +65,12 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
       return await renderXorg(guest, around.config, change, tell);
     case 'run':
       return await command(guest, change.argv, change.timeoutMs, tell);
+    case 'add-unit':
+      return await addScreenUnit(guest, around);
+    case 'remove-unit':
+      return await removeUnit(guest, change.unit);
+    case 'remove':
+      return await guest.remove(change.path);
     case 'service':
       return await service(change.unit, change.action, around);
     case 'await-license':

@@ -1,6 +1,7 @@
 import type { Deed } from '../change.ts';
 import { AgentError, messageOf } from '../errors.ts';
 import { lookAtDkms } from '../facts/driver.ts';
+import { LEFT_GRAPHICAL } from '../facts/screen.ts';
 import {
   findDkmsWarning,
   findInstallerFailure,
@@ -27,8 +28,11 @@ export async function installDriver(guest: Guest, deed: InstallDriver, tell: Tel
   // an option that it does not know ends it before it opens its log: an old log would be read as its own
   if ((await guest.stat(deed.log)) || (await guest.readLink(deed.log))) await guest.rename(deed.log, `${deed.log}.old`);
   await using undo = new AsyncDisposableStack();
+  // a run that was killed has left it, and could not come back
+  const wasLeft = (await guest.stat(LEFT_GRAPHICAL)) !== undefined;
+  if (deed.leaveGraphical || wasLeft) undo.defer(() => comeBack(guest, tell));
   if (deed.leaveGraphical) {
-    undo.defer(() => isolate(guest, 'graphical.target', tell, PUT_BACK).catch(error => tell.warn(messageOf(error))));
+    await guest.writeText(LEFT_GRAPHICAL, '', 0o644);
     await isolate(guest, 'multi-user.target', tell);
   }
   await stopHolders(guest, undo, tell);
@@ -41,6 +45,15 @@ export async function installDriver(guest: Guest, deed: InstallDriver, tell: Tel
 
 /** What was taken away comes back, however the installation ends. */
 const PUT_BACK = { evenWhenStopped: true } as const;
+
+async function comeBack(guest: Guest, tell: Tell): Promise<void> {
+  try {
+    await isolate(guest, 'graphical.target', tell, PUT_BACK);
+    await guest.remove(LEFT_GRAPHICAL);
+  } catch (error) {
+    tell.warn(messageOf(error));
+  }
+}
 
 async function isolate(guest: Guest, target: string, tell: Tell, options: RunOptions = {}): Promise<void> {
   tell.info(`systemctl isolate ${target}`);

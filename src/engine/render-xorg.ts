@@ -1,8 +1,8 @@
 import type { Deed } from '../change.ts';
 import type { Config } from '../config/schema.ts';
+import { busIdOf } from '../facts/which-gpu.ts';
 import { minimalXorgConf } from '../formats/xorg-edit.ts';
 import type { Guest } from '../guest/guest.ts';
-import { busIdOf } from '../steps/which-gpu.ts';
 import { createdConf } from '../steps/xorg-edits.ts';
 import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
 import type { Tell } from './tell.ts';

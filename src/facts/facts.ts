@@ -5,12 +5,14 @@ import { type ClockFact, collectClock } from './clock.ts';
 import { collectDriver, type DriverFact } from './driver.ts';
 import { collectDriverPackage, type DriverPackageFact } from './driver-package.ts';
 import { collectGpus, type Gpu } from './gpus.ts';
+import { collectGraphics, type GraphicsFact } from './graphics.ts';
 import { collectGridd, type GriddFact } from './gridd.ts';
 import { collectGriddLog, type GriddLogFact } from './gridd-log.ts';
 import { collectInitrds, type InitrdsFact } from './initrds.ts';
 import { collectKernelLog, type KernelLogFact } from './kernel-log.ts';
 import { collectModprobe, type ModprobeFile } from './modprobe.ts';
 import { collectNetwork, type NetworkFact } from './network.ts';
+import { collectOwnUnits, type OwnUnitsFact } from './own-units.ts';
 import { collectPrerequisites, type PrerequisitesFact } from './prerequisites.ts';
 import { collectScreen, type ScreenFact } from './screen.ts';
 import { collectServers, type ServersFact } from './servers.ts';
@@ -19,6 +21,7 @@ import { collectSurroundings, type SurroundingsFact } from './surroundings.ts';
 import { collectSystem, type SystemFact } from './system.ts';
 import { collectToken, type TokenFact } from './token.ts';
 import { collectTokenFiles, type TokenFilesFact } from './token-files.ts';
+import { collectVnc, type VncFact } from './vnc.ts';
 import { collectXorg, type XorgFact } from './xorg.ts';
 
 /** How the guest stands, subject by subject. Absence is a value. */
@@ -36,6 +39,9 @@ export interface Facts {
   readonly token: TokenFact;
   readonly screen: ScreenFact;
   readonly xorg: XorgFact;
+  readonly graphics: GraphicsFact;
+  readonly ownUnits: OwnUnitsFact;
+  readonly vnc: VncFact;
   // what only doctor asks for
   readonly griddLog: GriddLogFact;
   readonly kernelLog: KernelLogFact;
@@ -67,6 +73,9 @@ const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K
   token: collectToken,
   screen: collectScreen,
   xorg: collectXorg,
+  graphics: collectGraphics,
+  ownUnits: collectOwnUnits,
+  vnc: collectVnc,
   griddLog: collectGriddLog,
   kernelLog: collectKernelLog,
   surroundings: collectSurroundings,

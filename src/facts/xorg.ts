@@ -9,6 +9,8 @@ export interface XorgFact {
   readonly conf: XorgFile | undefined;
   /** nvidia-xconfig is there, which NVIDIA's driver brings. */
   readonly nvidiaXconfig: boolean;
+  /** When the newest of these files was changed; undefined: there is none. */
+  readonly changedUs: number | undefined;
 }
 
 export interface XorgFile {
@@ -38,10 +40,15 @@ export async function collectXorg({ guest }: Look): Promise<XorgFact> {
     ),
     guest.stat(NVIDIA_XCONFIG),
   ]);
+  const conf = confs.find(file => file !== undefined);
+  const there = dropIns.filter(file => file !== undefined);
+  const stats = await Promise.all([...there, ...(conf ? [conf] : [])].map(({ path }) => guest.stat(path)));
+  const times = stats.flatMap(stat => (stat ? [stat.changedUs] : []));
   return {
-    dropIns: dropIns.filter(file => file !== undefined),
-    conf: confs.find(file => file !== undefined),
+    dropIns: there,
+    conf,
     nvidiaXconfig: tool?.kind === 'file',
+    changedUs: times.length > 0 ? Math.max(...times) : undefined,
   };
 }
 

@@ -23,7 +23,8 @@ export function xorgUse(files: readonly XorgSections[]): XorgUse {
   const ofLayout = layout?.screens.flatMap(name => named(screens, name) ?? []) ?? [];
   const inUse: readonly (XorgScreen | undefined)[] = ofLayout.length > 0 ? ofLayout : [screens[0]];
   const shown = inUse.flatMap(screen => {
-    const device = (screen?.device === undefined ? undefined : named(devices, screen.device)) ?? devices[0];
+    // a Screen that names none asks for the Device without a name
+    const device = (screen && named(devices, screen.device ?? '')) ?? devices[0];
     return device ? [{ device, screen }] : [];
   });
   const asked = [...inUse.flatMap(screen => screen?.gpuDevices ?? []), ...(layout?.inactive ?? [])];

@@ -135,6 +135,12 @@ export function describe(change: Change): string {
       return `make ${change.path} with ${change.program}`;
     case 'run':
       return `run ${change.argv.join(' ')}`;
+    case 'add-unit':
+      return `write and enable ${change.unit}`;
+    case 'remove-unit':
+      return `stop and remove ${change.unit}`;
+    case 'remove':
+      return `remove ${change.path}`;
     case 'service':
       return `${change.action} ${change.unit}`;
     case 'await-license':

@@ -2,12 +2,12 @@ import { blocked, due, settled, type Verdict, warned } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
 import type { Gpu } from '../facts/gpus.ts';
+import { busIdOf, choices, whichGpu } from '../facts/which-gpu.ts';
 import { NVIDIA_XCONFIG, XORG_CONF, type XorgFact } from '../facts/xorg.ts';
+import { complaint, isAt, nameOf, type Place, type Places, placesIn } from '../facts/xorg-places.ts';
 import { minimalXorgConf } from '../formats/xorg-edit.ts';
 import { defineStep } from './step.ts';
-import { busIdOf, choices, whichGpu } from './which-gpu.ts';
 import { createdConf, type Edit, editsOf, enactEdits, OR_NEVER, refusal } from './xorg-edits.ts';
-import { complaint, isAt, nameOf, type Place, type Places, placesIn } from './xorg-places.ts';
 
 /** Without a BusID X takes the primary display for the GPU, which in a guest may be the hypervisor's emulated one. */
 export const patchXorg = defineStep({

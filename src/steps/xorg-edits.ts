@@ -2,7 +2,9 @@ import { blocked, type Change, due, type Verdict } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
 import type { Gpu } from '../facts/gpus.ts';
+import { busIdOf } from '../facts/which-gpu.ts';
 import { XORG_CONF } from '../facts/xorg.ts';
+import { complaint, nameOf, type Place, type Places, placesIn, type ReadConf, where } from '../facts/xorg-places.ts';
 import { parseXorgConf, type XorgDevice } from '../formats/xorg-conf.ts';
 import {
   addScreen,
@@ -13,8 +15,6 @@ import {
   setOption,
   setVirtual,
 } from '../formats/xorg-edit.ts';
-import { busIdOf } from './which-gpu.ts';
-import { complaint, nameOf, type Place, type Places, placesIn, type ReadConf, where } from './xorg-places.ts';
 
 export const OR_NEVER = 'or set xorg.manage: never in /etc/vgpu-guest/config.yaml';
 /** X reads both folders in full, and a file of ours is told by its name. */

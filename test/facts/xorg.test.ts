@@ -25,7 +25,7 @@ const collect = () => lookAt(openEyes({ root, env: {} }), configSchema.parse({})
 
 describe('the configuration of X', () => {
   it('is nothing on a guest without X', async () => {
-    expect(await collect()).toEqual({ dropIns: [], conf: undefined, nvidiaXconfig: false });
+    expect(await collect()).toEqual({ dropIns: [], conf: undefined, nvidiaXconfig: false, changedUs: undefined });
   });
 
   it('is read in the order in which X reads it, hidden files and other names left out', async () => {
@@ -43,6 +43,7 @@ describe('the configuration of X', () => {
       dropIns: read.map(path => ({ path, text: path })),
       conf: { path: '/etc/X11/xorg.conf', text: '/etc/X11/xorg.conf' },
       nvidiaXconfig: false,
+      changedUs: expect.any(Number),
     });
   });
 
@@ -56,6 +57,7 @@ describe('the configuration of X', () => {
       dropIns: [{ path: '/opt/x/site.conf', text: 'site' }],
       conf: { path: '/etc/X11/xorg.conf.gpu', text: 'gpu' },
       nvidiaXconfig: false,
+      changedUs: expect.any(Number),
     });
   });
 

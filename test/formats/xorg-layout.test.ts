@@ -41,6 +41,7 @@ describe('the Devices that X puts to use', () => {
       ['a on s'],
       [],
     ],
+    ['the one without a name for a Screen that names none', [device('a') + device('') + screen('s')], [' on s'], ['a']],
     [
       'of two with one name the first',
       [device('a') + device('b'), `${device('A')}${screen('s', 'Device "a"')}`],
@@ -78,6 +79,6 @@ describe('the Devices that X puts to use', () => {
   ])('are %s', (_what, texts, shown, beside) => expect(useOf(...texts)).toEqual({ shown, beside }));
 
   it('are those of the layout that is called default', () => {
-    expect(useOf(shape('layout-chooses'))).toEqual({ shown: ['gpu1 on screen1'], beside: [] });
+    expect(useOf(shape('layout-chooses'))).toEqual({ shown: ['gpu1 on screen1'], beside: ['gpu0'] });
   });
 });

@@ -57,7 +57,7 @@ function judge(gpus: readonly Gpu[], files: Readonly<Record<string, string>>, gi
   }: Given = typeof given === 'string' ? { manage: given } : given;
   const conf = files[CONF] === undefined ? undefined : { path: CONF, text: files[CONF] };
   const dropIns = Object.entries(files).flatMap(([path, text]) => (path === CONF ? [] : [{ path, text }]));
-  const facts = { gpus, smi, xorg: { conf, dropIns, nvidiaXconfig } };
+  const facts = { gpus, smi, xorg: { conf, dropIns, nvidiaXconfig, changedUs: 0 } };
   return patchXorg.judge(
     configSchema.parse({ xorg: { ...(manage ? { manage } : {}), ...xorg } }),
     facts,

@@ -1,10 +1,10 @@
-import type { Facts } from '../facts/facts.ts';
-import type { Gpu } from '../facts/gpus.ts';
-import type { XorgFact, XorgFile } from '../facts/xorg.ts';
 import { formatPciAddress, parseBusId } from '../formats/pci-address.ts';
 import { parseXorgConf, type XorgConf, type XorgDevice, type XorgScreen } from '../formats/xorg-conf.ts';
 import { xorgUse } from '../formats/xorg-layout.ts';
 import { type Position, sameXorgName } from '../formats/xorg-tokens.ts';
+import type { Facts } from './facts.ts';
+import type { Gpu } from './gpus.ts';
+import type { XorgFact, XorgFile } from './xorg.ts';
 
 /** A file of X's configuration, read. */
 export interface ReadConf extends XorgFile {

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
-import type { Facts } from '../facts/facts.ts';
-import type { Gpu } from '../facts/gpus.ts';
 import { formatBusId, formatPciAddress, parsePciAddress } from '../formats/pci-address.ts';
+import type { Facts } from './facts.ts';
+import type { Gpu } from './gpus.ts';
 
 /** Which GPU `xorg.gpu` means. */
 export type Choice =
