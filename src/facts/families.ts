@@ -96,7 +96,7 @@ export const FAMILIES: readonly Family[] = [
     extras: [
       {
         ...plain('x11vnc'),
-        source: 'the Desktop Applications module, or SUSE Package Hub (SUSEConnect --product PackageHub/VERSION/ARCH)',
+        source: 'SUSE Package Hub (SUSEConnect --product PackageHub/VERSION/ARCH)',
       },
     ],
     managers: [

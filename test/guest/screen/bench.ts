@@ -56,7 +56,7 @@ const ENVIRONMENT = {
   LC_ALL: 'C',
   HOME: '/root',
 };
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 180_000;
 const LOG = '/var/log/Xorg.test.log';
 
 export async function openBench(image: string, signal: AbortSignal): Promise<Bench> {
