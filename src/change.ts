@@ -24,7 +24,7 @@ export type Deed =
   /** Runs the .run package; `leaveGraphical`: X holds the GPU, so the graphical target is left for it and comes back after it. */
   | { readonly kind: 'install-driver'; readonly argv: Argv; readonly log: string; readonly leaveGraphical: boolean }
   /** A new configuration of X for the GPU at this address, by nvidia-xconfig where that works, else a small one. */
-  | { readonly kind: 'render-xorg'; readonly path: string; readonly program: string; readonly address: string }
+  | { readonly kind: 'render-xorg'; readonly path: string; readonly address: string }
   | { readonly kind: 'run'; readonly argv: Argv; readonly timeoutMs: number }
   /** A unit of ours, enabled for the graphical target; its command line is that of the program that runs. */
   | { readonly kind: 'add-unit'; readonly unit: 'vgpu-guest-screen.service' }

@@ -101,6 +101,7 @@ const whichGpu = z
         .string()
         .regex(
           /^(?:\d+|(?:[\da-fA-F]{4,8}:)?[\da-fA-F]{2}:[01][\da-fA-F]\.[0-7]|GPU-[\da-fA-F]{8}(?:-[\da-fA-F]{4}){3}-[\da-fA-F]{12})$/,
+          A_GPU,
         ),
     ],
     A_GPU,
@@ -128,6 +129,7 @@ const xorg = z.strictObject({
     .describe('Restart the display manager, and end its sessions, when X runs with an older configuration'),
 });
 
+const A_LISTENER = 'localhost, all or an IPv4 address of this guest';
 const vnc = z.strictObject({
   passwordFile: absolutePath.describe('The password, as x11vnc -storepasswd writes it; nothing is shown without one'),
   listen: z

@@ -31,7 +31,7 @@ async function render(guest: Guest, deed: RenderXorg, finish: Finish, tell: Tell
   await clear(); // left by a run that was cut
   try {
     const options = ['--silent', '--force-generate', `--busid=${busIdOf(deed)}`, `--output-xconfig=${RENDERED}`];
-    const { code, stderr } = await guest.run([deed.program, ...options], { timeoutMs: TIMEOUT_MS });
+    const { code, stderr } = await guest.run(['nvidia-xconfig', ...options], { timeoutMs: TIMEOUT_MS });
     const text = code === 0 ? await guest.readText(RENDERED) : undefined;
     const finished = text === undefined ? undefined : finish(text);
     if (finished !== undefined) return finished;

@@ -23,7 +23,7 @@ export interface XorgFile {
 export const XORG_CONF = '/etc/X11/xorg.conf';
 /** Where it looks then (ALL_CONFIGPATH of hw/xfree86/common/xf86Config.c, with /usr for its project root); the first one counts. */
 const OTHER_CONFS = ['/etc/xorg.conf', '/usr/etc/X11/xorg.conf', '/usr/lib/X11/xorg.conf'];
-export const NVIDIA_XCONFIG = '/usr/bin/nvidia-xconfig';
+const NVIDIA_XCONFIG = '/usr/bin/nvidia-xconfig';
 const DROP_IN_DIRECTORIES = ['/usr/share/X11/xorg.conf.d', '/etc/X11/xorg.conf.d'];
 /** CONFIG_MAX_FILES of hw/xfree86/parser/scan.c: X opens no more than these. */
 const MOST_FILES = 64;

@@ -21,7 +21,7 @@ export interface SmiGpu {
 }
 
 /** A program that uses the GPU. */
-export interface SmiProcess {
+interface SmiProcess {
   readonly pid: number;
   /** It draws (type G or C+G). */
   readonly draws: boolean;

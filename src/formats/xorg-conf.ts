@@ -44,7 +44,7 @@ export interface Anchor {
 }
 
 /** Name and value of a keyword "Option". */
-export interface XorgOption {
+interface XorgOption {
   readonly name: string;
   readonly nameAt: Span;
   /** undefined: the name stands alone, which X takes for yes. */
@@ -65,14 +65,14 @@ export interface XorgScreen {
 }
 
 /** A subsection "Display" of a Screen. */
-export interface XorgDisplay {
+interface XorgDisplay {
   readonly virtual: { readonly width: number; readonly height: number; readonly at: Span } | undefined;
   /** Its EndSubSection. */
   readonly end: Span;
 }
 
 /** A section "ServerLayout", with names of Screens and of Devices. */
-export interface XorgLayout {
+interface XorgLayout {
   readonly identifier: string;
   readonly screens: readonly string[];
   readonly inactive: readonly string[];

@@ -132,7 +132,7 @@ export function describe(change: Change): string {
     case 'install-driver':
       return `run ${change.argv.join(' ')}`;
     case 'render-xorg':
-      return `make ${change.path} with ${change.program}`;
+      return `make ${change.path} with nvidia-xconfig`;
     case 'run':
       return `run ${change.argv.join(' ')}`;
     case 'add-unit':

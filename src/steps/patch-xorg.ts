@@ -3,7 +3,7 @@ import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
 import type { Gpu } from '../facts/gpus.ts';
 import { busIdOf, choices, whichGpu } from '../facts/which-gpu.ts';
-import { NVIDIA_XCONFIG, XORG_CONF, type XorgFact } from '../facts/xorg.ts';
+import { XORG_CONF, type XorgFact } from '../facts/xorg.ts';
 import { complaint, isAt, nameOf, type Place, type Places, placesIn } from '../facts/xorg-places.ts';
 import { minimalXorgConf } from '../formats/xorg-edit.ts';
 import { defineStep } from './step.ts';
@@ -126,8 +126,7 @@ function create({ xorg }: Config, { conf, nvidiaXconfig }: XorgFact, gpu: Gpu): 
     return blocked(because, `give ${conf.path} a Device with Driver "nvidia", move it away, ${OR_AUTO}`);
   }
   const because = `there is no ${XORG_CONF}, and xorg.manage is always`;
-  if (nvidiaXconfig)
-    return due({ kind: 'render-xorg', path: XORG_CONF, program: NVIDIA_XCONFIG, address: gpu.address, because });
+  if (nvidiaXconfig) return due({ kind: 'render-xorg', path: XORG_CONF, address: gpu.address, because });
   const text = createdConf(xorg, minimalXorgConf(busIdOf(gpu)), gpu)!;
   return due({ kind: 'write', path: XORG_CONF, text, mode: 0o644, because });
 }

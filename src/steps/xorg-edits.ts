@@ -18,7 +18,7 @@ import {
 
 export const OR_NEVER = 'or set xorg.manage: never in /etc/vgpu-guest/config.yaml';
 /** X reads both folders in full, and a file of ours is told by its name. */
-export const OVERRIDE = '/etc/X11/xorg.conf.d/90-vgpu-guest.conf';
+const OVERRIDE = '/etc/X11/xorg.conf.d/90-vgpu-guest.conf';
 
 /** What is to be changed in one file, and why. */
 export interface Edit {

@@ -488,7 +488,6 @@ describe('a guest that shall have an xorg.conf in any case', () => {
         {
           kind: 'render-xorg',
           path: CONF,
-          program: '/usr/bin/nvidia-xconfig',
           address: '0000:00:06.0',
           because: `there is no ${CONF}, and xorg.manage is always`,
         },
