@@ -129,11 +129,14 @@ const xorg = z.strictObject({
     .describe('Restart the display manager, and end its sessions, when X runs with an older configuration'),
 });
 
-const A_LISTENER = 'localhost, all or an IPv4 address of this guest';
 const vnc = z.strictObject({
   passwordFile: absolutePath.describe('The password, as x11vnc -storepasswd writes it; nothing is shown without one'),
   listen: z
-    .union([z.enum(['localhost', 'all']), z.ipv4()], 'localhost, all or an IPv4 address of this guest')
+    .string()
+    .regex(
+      /^(?:localhost|all|(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4})$/,
+      'localhost, all or an IPv4 address of this guest',
+    )
     .default('localhost')
     .describe('Where viewers may come from: this guest alone (through a tunnel), everywhere, or by one address'),
   port: port.default(5900).describe('The TCP port'),
