@@ -1,5 +1,6 @@
 import { formatPciAddress, parseBusId } from '../formats/pci-address.ts';
-import { parseXorgConf, type XorgConf, type XorgDevice, type XorgScreen } from '../formats/xorg-conf.ts';
+import { parseXorgConf, type XorgConf, type XorgScreen } from '../formats/xorg-conf.ts';
+import type { XorgDevice } from '../formats/xorg-device.ts';
 import { xorgUse } from '../formats/xorg-layout.ts';
 import { type Position, sameXorgName } from '../formats/xorg-tokens.ts';
 import type { Facts } from './facts.ts';

@@ -1,4 +1,5 @@
-import type { Anchor, XorgDevice, XorgScreen } from './xorg-conf.ts';
+import type { XorgScreen } from './xorg-conf.ts';
+import type { Anchor, XorgDevice } from './xorg-device.ts';
 import { bare, lineStart, sameXorgName, splice } from './xorg-tokens.ts';
 
 /** A size of the screen in pixels. */

@@ -1,4 +1,5 @@
-import type { XorgDevice, XorgScreen, XorgSections } from './xorg-conf.ts';
+import type { XorgScreen, XorgSections } from './xorg-conf.ts';
+import type { XorgDevice } from './xorg-device.ts';
 import { sameXorgName } from './xorg-tokens.ts';
 
 /** What of all sections the X server puts to use. */

@@ -5,7 +5,8 @@ import type { Gpu } from '../facts/gpus.ts';
 import { busIdOf } from '../facts/which-gpu.ts';
 import { XORG_CONF } from '../facts/xorg.ts';
 import { complaint, nameOf, type Place, type Places, placesIn, type ReadConf, where } from '../facts/xorg-places.ts';
-import { parseXorgConf, type XorgDevice } from '../formats/xorg-conf.ts';
+import { parseXorgConf } from '../formats/xorg-conf.ts';
+import type { XorgDevice } from '../formats/xorg-device.ts';
 import {
   addScreen,
   booleanOption,

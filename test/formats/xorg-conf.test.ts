@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parseXorgConf, type XorgDevice } from '../../src/formats/xorg-conf.ts';
+import { parseXorgConf } from '../../src/formats/xorg-conf.ts';
+import type { XorgDevice } from '../../src/formats/xorg-device.ts';
 import { minimalXorgConf, setBusId } from '../../src/formats/xorg-edit.ts';
 import { sameXorgName } from '../../src/formats/xorg-tokens.ts';
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseXorgConf, type XorgConf, type XorgDevice, type XorgSections } from '../../src/formats/xorg-conf.ts';
+import { parseXorgConf, type XorgConf, type XorgSections } from '../../src/formats/xorg-conf.ts';
+import type { XorgDevice } from '../../src/formats/xorg-device.ts';
 import { booleanOption, setBusId, setOption, setVirtual } from '../../src/formats/xorg-edit.ts';
 import { xorgScraps, xorgText } from '../helpers/xorg-text.ts';
 
