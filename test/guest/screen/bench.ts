@@ -57,6 +57,8 @@ const ENVIRONMENT = {
   HOME: '/root',
 };
 const LIMIT_MS = 180_000;
+/** Where the X server finds a device it goes on. */
+const X_RUNS_S = '10';
 const LOG = '/var/log/Xorg.test.log';
 
 export async function openBench(image: string, signal: AbortSignal): Promise<Bench> {
@@ -103,6 +105,9 @@ export async function openBench(image: string, signal: AbortSignal): Promise<Ben
     // one that was ended leaves its lock
     for (const left of [LOG, '/tmp/.X1-lock']) await rm(at(left), { force: true });
     const { stderr } = await run([
+      'timeout',
+      '--signal=KILL',
+      X_RUNS_S,
       '/usr/lib/xorg/Xorg',
       ':1',
       '-novtswitch',
