@@ -1,6 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  // units are text, as in the build
+  plugins: [
+    {
+      name: 'units-as-text',
+      transform: (code, id) =>
+        /\.(?:service|timer)$/.test(id) ? { code: `export default ${JSON.stringify(code)}`, map: null } : undefined,
+    },
+  ],
   test: {
     include: ['test/**/*.test.ts'],
     // these need what npm run build:release makes

@@ -26,6 +26,14 @@ export type Deed =
   | InstallDriver
   /** `tolerated`: what its failure means, which is then told and ends nothing. */
   | { readonly kind: 'run'; readonly argv: Argv; readonly timeoutMs: number; readonly tolerated?: string }
+  /** A new configuration of X for the GPU at this address, by nvidia-xconfig where that works, else a small one. */
+  | { readonly kind: 'render-xorg'; readonly path: string; readonly address: string }
+  /** A unit of ours, enabled for the graphical target; its command line is that of the program that runs. */
+  | { readonly kind: 'add-unit'; readonly unit: 'vgpu-guest-screen.service' }
+  /** Stopped, disabled and gone. */
+  | { readonly kind: 'remove-unit'; readonly unit: string }
+  /** A file that this program has made for itself. */
+  | { readonly kind: 'remove'; readonly path: string }
   | { readonly kind: 'service'; readonly unit: string; readonly action: 'enable' | 'restart' }
   | { readonly kind: 'await-license'; readonly timeoutMs: number }
   | { readonly kind: 'reboot' };

@@ -5,7 +5,7 @@ import type { Facts } from '../facts/facts.ts';
 /** Something that is wrong with the guest, or will be. */
 export interface Finding {
   readonly id: string;
-  /** error: no license can come, or stay, until somebody acts. */
+  /** error: no license can come, or stay, or no picture, until somebody acts. */
   readonly severity: 'error' | 'warning' | 'info';
   /** How the guest stands, a present-tense sentence. */
   readonly summary: string;

@@ -9,6 +9,7 @@ import { license } from './license.ts';
 import { log } from './log.ts';
 import { mode } from './mode.ts';
 import { nextKernel } from './next-kernel.ts';
+import { screen } from './screen.ts';
 import { servers } from './servers.ts';
 import { token } from './token.ts';
 
@@ -26,4 +27,5 @@ export const subjects: readonly Subject[] = [
   daemon,
   log,
   license,
+  screen,
 ] as readonly Subject[];

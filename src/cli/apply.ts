@@ -46,6 +46,7 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
       stop: io.stop,
       // a boot may find a run that its cloud or its configuration management has begun
       lockWaitMs: options.resume ? config.lockTimeoutMs : 0,
+      program: io.program,
       resume: { settings: asked, ...(configPath === undefined ? {} : { configPath }), only, skip, unitText },
     });
     await keepReport(guest, report);

@@ -1,5 +1,6 @@
 import { rebootNeeded } from '../engine/plan.ts';
 import { lookAt } from '../facts/facts.ts';
+import { shownBy } from '../facts/graphics.ts';
 import { statusJson, statusText } from '../report/status-report.ts';
 import { licenseOf } from '../steps/await-license.ts';
 import { EXIT } from './exit.ts';
@@ -13,13 +14,14 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
   const guest = openEyesFor(options, io);
   const { config } = await readConfig(guest, options, io.env);
   const look = lookAt(guest, config);
-  const [system, gpus, smi, driver, gridd, kernels, virtualization, planned] = await Promise.all([
+  const [system, gpus, smi, driver, gridd, kernels, graphics, virtualization, planned] = await Promise.all([
     look.fact('system'),
     look.fact('gpus'),
     look.fact('smi'),
     look.fact('driver'),
     look.fact('gridd'),
     look.fact('kernels'),
+    look.fact('graphics'),
     guest.query(['systemd-detect-virt']),
     judgeAll(guest, config),
   ]);
@@ -38,6 +40,7 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
     displayNames,
     virtualization: virtualization.stdout.trim() || virtualHost || 'unknown',
     license: licenseOf(config, smi),
+    shown: shownBy({ graphics, smi }),
     rebootNeeded: rebootNeeded(planned),
   });
   if (options.json) io.json(status);

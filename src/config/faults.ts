@@ -57,7 +57,7 @@ function problem(issue: z.core.$ZodIssue, found: unknown): string {
     case 'invalid_key':
       return `not a key of gridd.conf (allowed: letters and digits)`;
     case 'invalid_union':
-      return `${what}, allowed: text, a number, true or false`;
+      return `${what}, allowed: ${issue.message.startsWith('Invalid input') ? 'text, a number, true or false' : issue.message}`;
     default:
       return `${what}${issue.message.startsWith('allowed: ') ? ',' : ':'} ${issue.message}`;
   }

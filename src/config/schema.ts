@@ -18,6 +18,7 @@ const duration = z
   .regex(/^\d+(ms|s|m|h)$/, A_DURATION)
   .describe('A duration: a number with ms, s, m or h')
   .meta({ examples: ['120s'] });
+const absolutePath = z.string().regex(/^\/[^\0\n]*$/, 'an absolute path on this guest (nothing is fetched from a URL)');
 const port = z.int().min(1).max(65_535);
 const hostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, 'a host name or an IP address');
 /** A file, or what is downloaded; user names and passwords have no place in a file that others may read. */
@@ -101,6 +102,68 @@ const license = z
   })
   .transform(({ timeout, ...rest }) => ({ ...rest, timeoutMs: parseDuration(timeout) ?? 0 }));
 
+const A_SIZE = 'a size in pixels such as 1920x1080';
+const size = z
+  .string(A_SIZE)
+  .regex(/^[1-9]\d{1,4}x[1-9]\d{1,4}$/, A_SIZE)
+  .meta({ examples: ['1920x1080'] });
+const A_GPU = 'a PCI address (0000:06:00.0), a UUID (GPU-…) or the index that nvidia-smi -L shows';
+/** YAML reads an index as a number. */
+const whichGpu = z
+  .union(
+    [
+      z.int().min(0),
+      z
+        .string()
+        .regex(
+          /^(?:\d+|(?:[\da-fA-F]{4,8}:)?[\da-fA-F]{2}:[01][\da-fA-F]\.[0-7]|GPU-[\da-fA-F]{8}(?:-[\da-fA-F]{4}){3}-[\da-fA-F]{12})$/,
+          A_GPU,
+        ),
+    ],
+    A_GPU,
+  )
+  .transform(String);
+
+const xorg = z.strictObject({
+  manage: z
+    .enum(['auto', 'always', 'never'])
+    .default('auto')
+    .describe('auto: patch an existing xorg.conf; always: create one if missing; never: leave it alone'),
+  gpu: whichGpu
+    .optional()
+    .describe('The GPU that X is for where there are several: its PCI address, its UUID, or its index in nvidia-smi'),
+  atBoot: z
+    .boolean()
+    .default(false)
+    .describe('Look at the BusID again at every boot: on Hyper-V the address of a GPU changes'),
+  allowEmptyInitialConfiguration: z.boolean().optional().describe('X starts although no monitor is seen'),
+  hardDpms: z.boolean().optional().describe('Whether the driver turns a monitor off altogether'),
+  virtual: size.optional().describe('The virtual resolution of the screen'),
+  restartDisplayManager: z
+    .boolean()
+    .default(false)
+    .describe('Restart the display manager, and end its sessions, when X runs with an older configuration'),
+});
+
+const vnc = z.strictObject({
+  passwordFile: absolutePath.describe('The password, as x11vnc -storepasswd writes it; nothing is shown without one'),
+  listen: z
+    .string()
+    .regex(
+      /^(?:localhost|all|(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4})$/,
+      'localhost, all or an IPv4 address of this guest',
+    )
+    .default('localhost')
+    .describe('Where viewers may come from: this guest alone (through a tunnel), everywhere, or by one address'),
+  port: port.default(5900).describe('The TCP port'),
+  display: z
+    .string()
+    .regex(/^:\d{1,2}$/, 'a display of X such as :0')
+    .default(':0')
+    .describe('The display that is shown'),
+  geometry: size.optional().describe('The size that viewers see; the screen itself keeps its own'),
+});
+
 /** The configuration file, key by key. Strict: an unknown key is an error. */
 export const configSchema = z
   .strictObject({
@@ -109,15 +172,8 @@ export const configSchema = z
     gridd: gridd
       .default({})
       .describe('Any other key of gridd.conf, written as it is; one without a value is left out of gridd.conf'),
-    xorg: z
-      .strictObject({
-        manage: z
-          .enum(['auto', 'always', 'never'])
-          .default('auto')
-          .describe('auto: patch an existing xorg.conf; always: create one if missing; never: leave it alone'),
-      })
-      .prefault({})
-      .describe('The X server'),
+    xorg: xorg.prefault({}).describe('The X server'),
+    vnc: vnc.optional().describe('Show the screen to VNC viewers (x11vnc); without it nothing is shown'),
     reboot: z.enum(['never', 'auto']).default('never').describe('auto: reboot by itself when the journey needs it'),
     lockTimeout: duration.default('5m').describe("How long another program may hold the package manager's lock"),
   })

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { Change, Verdict } from '../change.ts';
+import type { Argv, Change, Verdict } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
 import { collect, type Look, lookAt } from '../facts/facts.ts';
@@ -51,6 +51,8 @@ export interface Run {
   readonly stop: AbortSignal;
   /** How long a run that somebody else has begun is waited for; the others are told to come again. */
   readonly lockWaitMs?: number;
+  /** How this program is called; the packaged one unless given. */
+  readonly program?: Argv;
   /** What the next boot must know to go on as this run would. */
   readonly resume: Pick<ResumeMarker, 'settings' | 'configPath' | 'only' | 'skip'> & { readonly unitText: string };
 }

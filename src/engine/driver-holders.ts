@@ -1,5 +1,6 @@
 import { messageOf } from '../errors.ts';
 import { OWN_UNITS } from '../facts/gpu-users.ts';
+import { LEFT_GRAPHICAL } from '../facts/screen.ts';
 import type { Guest, RunOptions } from '../guest/guest.ts';
 import { failedCommand } from './failed-command.ts';
 import type { Tell } from './tell.ts';
@@ -15,11 +16,23 @@ export async function freeDriver(
   undo: AsyncDisposableStack,
   tell: Tell,
 ): Promise<void> {
+  // a run that was killed has left it, and could not come back
+  const wasLeft = (await guest.stat(LEFT_GRAPHICAL)) !== undefined;
+  if (what.graphical || wasLeft) undo.defer(() => comeBack(guest, tell));
   if (what.graphical) {
-    undo.defer(() => isolate(guest, 'graphical.target', tell, PUT_BACK).catch(error => tell.warn(messageOf(error))));
+    await guest.writeText(LEFT_GRAPHICAL, '', 0o644);
     await isolate(guest, 'multi-user.target', tell);
   }
   await stopHolders(guest, undo, tell);
+}
+
+async function comeBack(guest: Guest, tell: Tell): Promise<void> {
+  try {
+    await isolate(guest, 'graphical.target', tell, PUT_BACK);
+    await guest.remove(LEFT_GRAPHICAL);
+  } catch (error) {
+    tell.warn(messageOf(error));
+  }
 }
 
 async function isolate(guest: Guest, target: string, tell: Tell, options: RunOptions = {}): Promise<void> {

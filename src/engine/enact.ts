@@ -11,7 +11,9 @@ import { fetchPackage } from './fetch-package.ts';
 import { fetchToken } from './fetch-token.ts';
 import { installDriver } from './install-driver.ts';
 import { installPackages } from './install-packages.ts';
+import { addScreenUnit, removeUnit } from './own-units.ts';
 import { rebuildInitrd } from './rebuild-initrd.ts';
+import { renderXorg } from './render-xorg.ts';
 import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
 import type { Tell } from './tell.ts';
 import { whyDead } from './why-dead.ts';
@@ -25,6 +27,9 @@ export interface Surroundings {
   readonly family: Family | undefined;
   readonly tell: Tell;
   readonly stop: AbortSignal;
+  /** How this program is called, for units that call it again. */
+  readonly program?: Argv;
+  readonly resume?: { readonly configPath?: string };
 }
 
 /** No license came in time: everything else is in place. */
@@ -60,6 +65,14 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
       return await fetchPackage(guest, around.config.driver.package ?? '', change, tell);
     case 'run':
       return await command(guest, change, tell);
+    case 'render-xorg':
+      return await renderXorg(guest, around.config, change, tell);
+    case 'add-unit':
+      return await addScreenUnit(guest, around);
+    case 'remove-unit':
+      return await removeUnit(guest, change.unit);
+    case 'remove':
+      return await guest.remove(change.path);
     case 'service':
       return await service(change.unit, change.action, around);
     case 'await-license':

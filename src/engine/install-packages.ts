@@ -100,9 +100,9 @@ function unavailable(outcome: Outcome, packages: readonly string[]): readonly st
 
 async function noProvider(guest: Guest, family: Family, { program }: PackageManager, absent: readonly string[]) {
   const kernel = (await guest.readText('/proc/sys/kernel/osrelease'))?.trim() ?? '';
-  const sources = family
-    .requirements(kernel)
-    .flatMap(({ ask, source }) => (absent.includes(ask) && source ? [`${ask} comes from ${source}`] : []));
+  const sources = [...family.requirements(kernel), ...family.extras].flatMap(({ ask, source }) =>
+    absent.includes(ask) && source ? [`${ask} comes from ${source}`] : [],
+  );
   const without = absent.includes('dkms') ? '; or set driver.dkms to false' : '';
   const enable = `enable the repository that has it, then run vgpu-guest apply again${without}`;
   return new AgentError(`no repository of ${program} has ${absent.join(', ')}`, {

@@ -1,6 +1,7 @@
 import type { Argv } from '../change.ts';
 import type { Settings } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
+import { unitText } from '../formats/systemd-unit.ts';
 import type { Guest, GuestView } from '../guest/guest.ts';
 import { failedCommand } from './failed-command.ts';
 
@@ -106,15 +107,4 @@ async function systemctl(guest: Guest, ...args: readonly string[]): Promise<void
 /** The unit's text with the program that runs now in it. */
 export function resumeUnitText(template: string, program: Argv): string {
   return unitText(template, [...program, 'apply', '--resume']);
-}
-
-/** A unit's text with this command line in it. */
-export function unitText(template: string, argv: Argv): string {
-  return template.replace(/^ExecStart=.*$/m, () => `ExecStart=${argv.map(systemdWord).join(' ')}`);
-}
-
-/** systemd.service(5), command lines: quotes and backslashes as in C, `%` and `$` doubled. */
-function systemdWord(word: string): string {
-  const escaped = word.replace(/["\\]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$');
-  return /^[\w./:@=+,%$-]+$/.test(escaped) ? escaped : `"${escaped}"`;
 }

@@ -8,6 +8,7 @@ import { collectDriverPackage, type DriverPackageFact } from './driver-package.t
 import { collectDriverTrouble, type DriverTroubleFact } from './driver-trouble.ts';
 import { collectGpuUsers, type GpuUser } from './gpu-users.ts';
 import { collectGpus, type Gpu } from './gpus.ts';
+import { collectGraphics, type GraphicsFact } from './graphics.ts';
 import { collectGridd, type GriddFact } from './gridd.ts';
 import { collectGriddLog, type GriddLogFact } from './gridd-log.ts';
 import { collectInitrds, type InitrdsFact } from './initrds.ts';
@@ -15,6 +16,7 @@ import { collectKernelLog, type KernelLogFact } from './kernel-log.ts';
 import { collectKernels, type KernelsFact } from './kernels.ts';
 import { collectModprobe, type ModprobeFile } from './modprobe.ts';
 import { collectNetwork, type NetworkFact } from './network.ts';
+import { collectOwnUnits, type OwnUnitsFact } from './own-units.ts';
 import { collectPrerequisites, type PrerequisitesFact } from './prerequisites.ts';
 import { collectRoom, type RoomFact } from './room.ts';
 import { collectScreen, type ScreenFact } from './screen.ts';
@@ -25,6 +27,7 @@ import { collectSurroundings, type SurroundingsFact } from './surroundings.ts';
 import { collectSystem, type SystemFact } from './system.ts';
 import { collectToken, type TokenFact } from './token.ts';
 import { collectTokenFiles, type TokenFilesFact } from './token-files.ts';
+import { collectVnc, type VncFact } from './vnc.ts';
 import { collectXorg, type XorgFact } from './xorg.ts';
 
 /** How the guest stands, subject by subject. Absence is a value. */
@@ -48,6 +51,9 @@ export interface Facts {
   readonly token: TokenFact;
   readonly screen: ScreenFact;
   readonly xorg: XorgFact;
+  readonly graphics: GraphicsFact;
+  readonly ownUnits: OwnUnitsFact;
+  readonly vnc: VncFact;
   // what only doctor asks for
   readonly griddLog: GriddLogFact;
   readonly kernelLog: KernelLogFact;
@@ -85,6 +91,9 @@ const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K
   token: collectToken,
   screen: collectScreen,
   xorg: collectXorg,
+  graphics: collectGraphics,
+  ownUnits: collectOwnUnits,
+  vnc: collectVnc,
   griddLog: collectGriddLog,
   kernelLog: collectKernelLog,
   surroundings: collectSurroundings,

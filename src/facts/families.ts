@@ -22,6 +22,8 @@ export interface Family {
   /** Words of ID and ID_LIKE in os-release. */
   readonly ids: readonly string[];
   readonly requirements: (kernel: string) => readonly Requirement[];
+  /** What is installed only where the configuration asks for it. */
+  readonly extras: readonly Requirement[];
   /** Package managers, the first one present is used. */
   readonly managers: readonly PackageManager[];
   /** Which of these packages are installed? One name a line, whatever else is printed around it. */
@@ -128,6 +130,12 @@ export const FAMILIES: readonly Family[] = [
       plain('make'),
       { ...plain('dkms'), source: 'SUSE Package Hub (SUSEConnect --product PackageHub/VERSION/ARCH)' },
     ],
+    extras: [
+      {
+        ...plain('x11vnc'),
+        source: 'SUSE Package Hub (SUSEConnect --product PackageHub/VERSION/ARCH)',
+      },
+    ],
     managers: [
       {
         program: 'zypper',
@@ -161,6 +169,7 @@ export const FAMILIES: readonly Family[] = [
       plain('make'),
       { ...plain('dkms'), source: 'EPEL (dnf install epel-release)' },
     ],
+    extras: [{ ...plain('x11vnc'), source: 'EPEL (dnf install epel-release)' }],
     managers: [dnf('dnf'), dnf('yum')],
     installed: rpmInstalled,
     blacklistPath: '/etc/modprobe.d/blacklist-nouveau.conf',
@@ -185,6 +194,7 @@ export const FAMILIES: readonly Family[] = [
       plain('make'),
       plain('dkms'),
     ],
+    extras: [{ ...plain('x11vnc'), source: 'the component universe (Ubuntu) or main (Debian)' }],
     managers: [
       {
         program: 'apt-get',

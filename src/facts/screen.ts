@@ -7,19 +7,29 @@ export interface ScreenFact {
   readonly graphical: boolean;
   /** Display numbers of running X servers (lock files whose process is alive). */
   readonly xServers: readonly number[];
+  /** A run has left the graphical target for an installation, and has not come back in this boot. */
+  readonly left?: true;
 }
+
+/** In /run, which a boot empties: then the graphical target comes back by itself. */
+export const LEFT_GRAPHICAL = '/run/vgpu-guest/left-graphical';
 
 /** nvidia-installer looks at these eight and no others, and takes any living process for an X server (misc.c). */
 const X_LOCK = /^\.X([0-7])-lock$/;
 
 export async function collectScreen({ guest }: Look): Promise<ScreenFact> {
-  const [target, names] = await Promise.all([
+  const [target, names, left] = await Promise.all([
     guest.query(['systemctl', 'is-active', 'graphical.target']),
     guest.list('/tmp'),
+    guest.stat(LEFT_GRAPHICAL),
   ]);
   const displays = names.flatMap(name => X_LOCK.exec(name)?.[1] ?? []).map(Number);
   const alive = await Promise.all(displays.map(display => holdsDisplay(guest, display)));
-  return { graphical: target.stdout.trim() === 'active', xServers: displays.filter((_, index) => alive[index]) };
+  return {
+    graphical: target.stdout.trim() === 'active',
+    xServers: displays.filter((_, index) => alive[index]),
+    ...(left ? { left: true } : {}),
+  };
 }
 
 async function holdsDisplay(guest: GuestView, display: number): Promise<boolean> {

@@ -16,6 +16,17 @@ export interface SmiGpu {
   readonly mode: 'none' | 'pass-through' | 'vgpu' | 'host-vgpu' | 'host-vsga' | 'unknown';
   /** undefined: no licensing section, so licensing does not apply to this driver on this GPU. */
   readonly license: SmiLicense | undefined;
+  /** Those that nvidia-smi sees; without root it sees its own person's. */
+  readonly processes?: readonly SmiProcess[];
+}
+
+/** A program that uses the GPU. */
+interface SmiProcess {
+  readonly pid: number;
+  /** It draws (type G or C+G). */
+  readonly draws: boolean;
+  /** As nvidia-smi prints it, mostly a path. */
+  readonly name: string;
 }
 
 export interface SmiLicense {
@@ -94,13 +105,21 @@ function readGpu(gpu: Node): SmiGpu {
   const id = textAt(gpu, '@id') ?? '';
   const address = parsePciAddress(id);
   const [section] = SECTIONS.flatMap(name => childrenOf(gpu, name));
+  const processes = childrenOf(gpu, 'processes').flatMap(list => childrenOf(list, 'process_info').flatMap(readProcess));
   return {
     address: address ? formatPciAddress(address) : id,
     name: textAt(gpu, 'product_name') ?? '',
     uuid: textAt(gpu, 'uuid') ?? '',
     mode: MODES[textAt(gpu, 'gpu_virtualization_mode', 'virtualization_mode')?.toLowerCase() ?? ''] ?? 'unknown',
     license: section === undefined ? undefined : readLicense(section),
+    ...(processes.length > 0 ? { processes } : {}),
   };
+}
+
+function readProcess(process: Node): readonly SmiProcess[] {
+  const pid = Number(textAt(process, 'pid'));
+  if (!Number.isSafeInteger(pid)) return [];
+  return [{ pid, draws: (textAt(process, 'type') ?? '').includes('G'), name: textAt(process, 'process_name') ?? '' }];
 }
 
 /** The second one is what drivers before R450 called it. */

@@ -1,116 +1,84 @@
-/** A place in a text, as an editor counts it: from 1. */
-export interface Position {
-  readonly line: number;
-  readonly column: number;
-}
+import { type Anchor, type Misfit, quoted, readDevice, type XorgDevice } from './xorg-device.ts';
+import { bare, keywordOf, type Position, positionAt, type Span, type Token, tokenize } from './xorg-tokens.ts';
 
-/** What a configuration file of the X server says of its Devices. */
+/** What a configuration file of the X server says of what is shown where. */
 export type XorgConf =
-  | {
+  | ({
       readonly is: 'parsed';
-      readonly devices: readonly XorgDevice[];
       /** X ends a string at the end of its line and goes on, so this is no fault to it, but hardly what was meant. */
       readonly unclosedQuote: Position | undefined;
-    }
+    } & XorgSections)
   /** X would not start with it. */
   | { readonly is: 'faulty'; readonly at: Position; readonly problem: string };
 
-/** A section "Device". */
-export interface XorgDevice {
-  readonly identifier: string;
-  readonly driver: string | undefined;
-  /** The text between the quotes; of several the last, as X takes it. */
-  readonly busId: string | undefined;
-  /** Where that text stands, without its quotes. */
-  readonly busIdAt: Span | undefined;
-  /** The Driver keyword with its value (Identifier where there is no Driver): a new BusID goes behind it. */
-  readonly anchor: { readonly keyword: Span; readonly value: Span };
+/** Sections in the order in which they stand. */
+export interface XorgSections {
+  readonly devices: readonly XorgDevice[];
+  readonly screens: readonly XorgScreen[];
+  readonly layouts: readonly XorgLayout[];
+  /** Option "DefaultServerLayout" of ServerFlags. */
+  readonly defaultLayout: string | undefined;
 }
 
-/** Offsets into the text, in characters; `end` is behind the last one. */
-interface Span {
-  readonly start: number;
-  readonly end: number;
+/** A section "Screen". */
+export interface XorgScreen {
+  readonly identifier: string;
+  /** Names of Devices; undefined: X takes the first one. */
+  readonly device: string | undefined;
+  readonly gpuDevices: readonly string[];
+  readonly displays: readonly XorgDisplay[];
+  readonly anchor: Anchor;
+  /** Its EndSection. */
+  readonly end: Span;
+}
+
+/** A subsection "Display" of a Screen. */
+interface XorgDisplay {
+  readonly virtual: { readonly width: number; readonly height: number; readonly at: Span } | undefined;
+  /** Its EndSubSection. */
+  readonly end: Span;
+}
+
+/** A section "ServerLayout", with names of Screens and of Devices. */
+interface XorgLayout {
+  readonly identifier: string;
+  readonly screens: readonly string[];
+  readonly inactive: readonly string[];
 }
 
 /**
- * Reads the file by the grammar of the X server's own scanner (X server 21.1, hw/xfree86/parser): tokens, not lines.
+ * Reads the file by the grammar of the X server's own scanner and parser (X server 21.1, hw/xfree86/parser): tokens, not lines.
  * Device sections are checked word by word; of all others only the frame is.
  */
 export function parseXorgConf(text: string): XorgConf {
   const tokens = tokenize(text);
-  const devices: XorgDevice[] = [];
+  const sections: Section[] = [];
   for (let at = 0; at < tokens.length; ) {
     const section = readSection(tokens, at);
     if ('problem' in section) {
       return { is: 'faulty', at: positionAt(text, tokens[section.at]?.start ?? text.length), problem: section.problem };
     }
-    if (section.device) devices.push(section.device);
+    sections.push(section);
     at = section.next;
   }
   const unclosed = tokens.find(token => token.unclosed);
-  return { is: 'parsed', devices, unclosedQuote: unclosed && positionAt(text, unclosed.start) };
+  return {
+    is: 'parsed',
+    devices: sections.flatMap(({ device }) => device ?? []),
+    screens: sections.flatMap(({ screen }) => screen ?? []),
+    layouts: sections.flatMap(({ layout }) => layout ?? []),
+    defaultLayout: sections.findLast(({ defaultLayout }) => defaultLayout !== undefined)?.defaultLayout,
+    unclosedQuote: unclosed && positionAt(text, unclosed.start),
+  };
 }
 
-/** The text with this BusID in one Device, which `parseXorgConf` has found in it. Every other character stays as it is. */
-export function setBusId(text: string, device: XorgDevice, busId: string): string {
-  if (device.busIdAt) return splice(text, device.busIdAt, busId);
-  const { keyword, value } = device.anchor;
-  const rest = /^([^\r\n]*)(\r\n|\n|\r)/.exec(text.slice(value.end));
-  // the section goes on in the same line
-  if (!rest || /^[ \t]*[^ \t#]/.test(rest[1]!))
-    return splice(text, { start: value.end, end: value.end }, ` BusID "${busId}"`);
-  const indentation = /^[ \t]*/.exec(text.slice(lineStart(text, keyword.start)))![0];
-  const lineEnd = value.end + rest[1]!.length;
-  const line = `${rest[2]}${indentation}BusID${gap(text, device.anchor)}"${busId}"`;
-  return splice(text, { start: lineEnd, end: lineEnd }, line);
+interface Section {
+  readonly next: number;
+  readonly device?: XorgDevice;
+  readonly screen?: XorgScreen | undefined;
+  readonly layout?: XorgLayout;
+  readonly defaultLayout?: string | undefined;
 }
-
-/**
- * A file for one GPU and nothing else. AllowEmptyInitialConfiguration: the nvidia driver's X starts although no monitor
- * is there (README of the driver, appendix B).
- */
-export function minimalXorgConf(busId: string): string {
-  return `# made by vgpu-guest, because xorg.manage is always
-
-Section "ServerLayout"
-    Identifier     "Layout0"
-    Screen      0  "Screen0"
-EndSection
-
-Section "Device"
-    Identifier     "Device0"
-    Driver         "nvidia"
-    BusID          "${busId}"
-EndSection
-
-Section "Screen"
-    Identifier     "Screen0"
-    Device         "Device0"
-    DefaultDepth    24
-    Option         "AllowEmptyInitialConfiguration" "True"
-EndSection
-`;
-}
-
-/** Whether X takes two names for the same: it looks at neither case, blanks nor underscores (xf86nameCompare). */
-export function sameXorgName(one: string, other: string): boolean {
-  return bare(one) === bare(other);
-}
-
-type Token = Span & {
-  readonly kind: 'word' | 'string' | 'number' | 'mark';
-  readonly text: string;
-  readonly unclosed: boolean;
-};
-type Section = { readonly next: number; readonly device?: XorgDevice };
-/** `at` is the token that does not fit; behind the last one it is the end of the text. */
-type Misfit = { readonly at: number; readonly problem: string };
-
-/** As xf86getToken reads: a comment and a string end with the line, a word ends at a blank or `#` but not at a quote. */
-const TOKEN =
-  /#[^\r\n]*|"(?<string>[^"\r\n]*)(?<quote>"?)|(?<number>0x[\d.xa-f]*|\d[\d.x]*)|(?<mark>[,-](?![a-z]))|(?<word>[^ \t\r\n][^ \t\r\n#]*)/gi;
-
 /** Read.c; X refuses a section of any other name. */
 const SECTIONS: ReadonlySet<string> = new Set(
   'device dri extensions files inputclass inputdevice modes module monitor outputclass pointer screen serverflags serverlayout vendor videoadaptor'.split(
@@ -118,124 +86,115 @@ const SECTIONS: ReadonlySet<string> = new Set(
   ),
 );
 
-/** Device.c; X refuses any other word in a Device. */
-const DEVICE_KEYWORDS: ReadonlyMap<string, 'string' | 'number' | 'numbers' | 'option'> = new Map([
-  ...'identifier vendorname boardname chipset card driver ramdac clockchip matchseat busid'
-    .split(' ')
-    .map(word => [word, 'string'] as const),
-  ...'videoram biosbase membase iobase chipid chiprev irq screen'.split(' ').map(word => [word, 'number'] as const),
-  ['dacspeed', 'numbers'],
-  ['clocks', 'numbers'],
-  ['option', 'option'],
-]);
-
-function tokenize(text: string): readonly Token[] {
-  return [...text.matchAll(TOKEN)].flatMap(({ 0: all, index: start, groups }) => {
-    const { string, quote, number, mark, word } = groups as Record<string, string | undefined>;
-    const span = { start, end: start + all.length, unclosed: quote === '' };
-    if (string !== undefined) return { ...span, kind: 'string', text: string };
-    if (number !== undefined) return { ...span, kind: 'number', text: number };
-    if (mark !== undefined) return { ...span, kind: 'mark', text: mark };
-    return word === undefined ? [] : { ...span, kind: 'word', text: word };
-  });
-}
-
 function readSection(tokens: readonly Token[], at: number): Section | Misfit {
   const [keyword, name] = [tokens[at]!, tokens[at + 1]];
   if (keywordOf(keyword) !== 'section') return { at, problem: `${quoted(keyword)} stands outside of every section` };
   if (name?.kind !== 'string') return { at: at + 1, problem: 'Section needs a name in quotes' };
   const section = bare(name.text);
   if (!SECTIONS.has(section)) return { at: at + 1, problem: `X knows no section "${name.text}"` };
-  return section === 'device' ? readDevice(tokens, at + 2) : skipSection(tokens, at + 2);
+  if (section === 'device') return readDevice(tokens, at + 2);
+  const frame = readFrame(tokens, at + 2);
+  if ('problem' in frame) return frame;
+  return { next: frame.next, ...meaningOf(section, frame) };
 }
 
-function readDevice(tokens: readonly Token[], first: number): Section | Misfit {
-  const found = new Map<string, { keyword: Token; value: Token }>();
-  let at = first;
-  for (;;) {
-    const keyword = tokens[at];
-    const value = tokens[at + 1];
+/** A keyword and the values behind it, `inside` a subsection or not. */
+interface Entry {
+  readonly keyword: Token;
+  readonly values: readonly Token[];
+  readonly inside: boolean;
+}
+
+interface Frame {
+  readonly next: number;
+  readonly entries: readonly Entry[];
+  readonly end: Token;
+}
+
+/** All that the other sections have in common. */
+function readFrame(tokens: readonly Token[], first: number): Frame | Misfit {
+  const entries: Entry[] = [];
+  let inside = false;
+  for (let at = first; at < tokens.length; ) {
+    const keyword = tokens[at]!;
     const word = keywordOf(keyword);
-    if (!keyword || word === 'section') return { at, problem: 'EndSection is missing' };
-    if (word === 'endsection') break;
-    const takes = DEVICE_KEYWORDS.get(word);
-    if (!takes) return { at, problem: `X knows no ${quoted(keyword)} in a Device` };
-    if ((takes === 'string' || takes === 'number') && value?.kind !== takes) {
-      return { at: at + 1, problem: `${keyword.text} needs a ${takes === 'string' ? 'text in quotes' : 'number'}` };
-    }
-    if (word === 'identifier' && found.has(word))
-      return { at, problem: 'a Device has one Identifier, and this is a second' };
-    if (value) found.set(word, { keyword, value });
-    at += 1 + valueCount(tokens, at + 1, takes);
-  }
-  const identifier = found.get('identifier');
-  if (!identifier) return { at, problem: 'this Device has no Identifier' };
-  const driver = found.get('driver');
-  const busId = found.get('busid')?.value;
-  const device = {
-    identifier: identifier.value.text,
-    driver: driver?.value.text,
-    busId: busId?.text,
-    busIdAt: busId && { start: busId.start + 1, end: busId.start + 1 + busId.text.length },
-    anchor: driver ?? identifier,
-  };
-  return { next: at + 1, device };
-}
-
-/** How many tokens a Device's keyword takes with it. X reads an Option's name whatever it is, and its value only when it is a string. */
-function valueCount(
-  tokens: readonly Token[],
-  first: number,
-  takes: 'string' | 'number' | 'numbers' | 'option',
-): number {
-  if (takes === 'numbers') {
-    let count = 0;
-    while (tokens[first + count]?.kind === 'number') count++;
-    return count;
-  }
-  return takes === 'option' && tokens[first]?.kind === 'string' && tokens[first + 1]?.kind === 'string' ? 2 : 1;
-}
-
-function skipSection(tokens: readonly Token[], first: number): Section | Misfit {
-  let subSection = false;
-  for (let at = first; at < tokens.length; at++) {
-    const word = keywordOf(tokens[at]);
     if (word === 'section') return { at, problem: 'EndSection is missing' };
-    if (word === 'endsection') return subSection ? { at, problem: 'EndSubSection is missing' } : { next: at + 1 };
-    if (word === 'subsection') subSection = true;
-    if (word === 'endsubsection') subSection = false;
+    if (word === 'endsection')
+      return inside ? { at, problem: 'EndSubSection is missing' } : { next: at + 1, entries, end: keyword };
+    if (word === 'subsection') inside = true;
+    let next = at + 1;
+    while (next < tokens.length && tokens[next]!.kind !== 'word') next++;
+    entries.push({ keyword, values: tokens.slice(at + 1, next), inside });
+    if (word === 'endsubsection') inside = false;
+    at = next;
   }
   return { at: tokens.length, problem: 'EndSection is missing' };
 }
 
-function keywordOf(token: Token | undefined): string {
-  return token?.kind === 'word' ? bare(token.text) : '';
+function meaningOf(section: string, frame: Frame): Omit<Section, 'next'> {
+  switch (section) {
+    case 'screen':
+      return { screen: screenOf(frame) };
+    case 'serverlayout':
+      return { layout: layoutOf(frame) };
+    case 'serverflags':
+      return { defaultLayout: defaultLayoutOf(frame) };
+    default:
+      return {};
+  }
 }
 
-function bare(name: string): string {
-  return name.replace(/[ \t_]/g, '').toLowerCase();
+/** A Screen without a name is a fault, which X finds by itself. */
+function screenOf({ entries, end }: Frame): XorgScreen | undefined {
+  const own = entries.filter(({ inside }) => !inside);
+  const identifier = own.find(({ keyword }) => keywordOf(keyword) === 'identifier');
+  const [name] = identifier?.values ?? [];
+  if (!identifier || name?.kind !== 'string') return undefined;
+  return {
+    identifier: name.text,
+    device: namesIn(own, 'device').at(-1),
+    gpuDevices: namesIn(own, 'gpudevice'),
+    displays: displaysIn(entries),
+    anchor: { keyword: identifier.keyword, value: name },
+    end,
+  };
 }
 
-function quoted({ kind, text }: Token): string {
-  return kind === 'string' ? `"${text}"` : text;
+function displaysIn(entries: readonly Entry[]): readonly XorgDisplay[] {
+  return entries.flatMap(({ keyword: end }, last) => {
+    if (keywordOf(end) !== 'endsubsection') return [];
+    const first = entries.findLastIndex(({ keyword }, at) => at < last && keywordOf(keyword) === 'subsection');
+    const virtual = entries.slice(first, last).findLast(({ keyword }) => keywordOf(keyword) === 'virtual');
+    const [width, height] = virtual?.values ?? [];
+    return width?.kind === 'number' && height?.kind === 'number'
+      ? {
+          virtual: { width: numberOf(width), height: numberOf(height), at: { start: width.start, end: height.end } },
+          end,
+        }
+      : { virtual: undefined, end };
+  });
 }
 
-/** The blanks before the new value, so that it stands below the one above. */
-function gap(text: string, { keyword, value }: XorgDevice['anchor']): string {
-  const blanks = text.slice(keyword.end, value.start);
-  if (!/^[ \t]+$/.test(blanks)) return ' ';
-  return blanks.includes('\t') ? blanks : blanks.padStart(value.start - keyword.start - 'BusID'.length);
+/** As strtoul reads it: a zero in front makes it octal. */
+function numberOf({ text }: Token): number {
+  return /^0\d/.test(text) ? Number.parseInt(text, 8) : Number.parseInt(text, text.startsWith('0x') ? 16 : 10);
 }
 
-function lineStart(text: string, offset: number): number {
-  const before = text.slice(0, offset);
-  return Math.max(before.lastIndexOf('\n'), before.lastIndexOf('\r')) + 1;
+function layoutOf({ entries }: Frame): XorgLayout {
+  return {
+    identifier: namesIn(entries, 'identifier')[0] ?? '',
+    screens: namesIn(entries, 'screen'),
+    inactive: namesIn(entries, 'inactive'),
+  };
 }
 
-function positionAt(text: string, offset: number): Position {
-  return { line: text.slice(0, offset).split(/\r\n|\n|\r/).length, column: offset - lineStart(text, offset) + 1 };
+function defaultLayoutOf({ entries }: Frame): string | undefined {
+  const options = entries.filter(({ keyword }) => keywordOf(keyword) === 'option').map(({ values }) => values);
+  return options.findLast(([name]) => name && bare(name.text) === 'defaultserverlayout')?.[1]?.text;
 }
 
-function splice(text: string, { start, end }: Span, piece: string): string {
-  return text.slice(0, start) + piece + text.slice(end);
+/** The first text behind each such keyword: a Screen of a layout may have its number before its name. */
+function namesIn(entries: readonly Entry[], word: string): readonly string[] {
+  const such = entries.filter(({ keyword }) => keywordOf(keyword) === word);
+  return such.flatMap(({ values }) => values.find(({ kind }) => kind === 'string')?.text ?? []);
 }

@@ -1,5 +1,6 @@
 import type { Facts } from '../facts/facts.ts';
 import type { Gpu } from '../facts/gpus.ts';
+import type { Shown } from '../facts/graphics.ts';
 import { failureOf } from '../facts/gridd.ts';
 import type { License } from '../steps/await-license.ts';
 
@@ -9,6 +10,7 @@ export interface StatusFacts extends Pick<Facts, 'system' | 'gpus' | 'smi' | 'dr
   /** By PCI address, for GPUs that nvidia-smi does not name. */
   readonly displayNames: ReadonlyMap<string, string>;
   readonly license: License;
+  readonly shown: Shown;
   readonly rebootNeeded: boolean;
 }
 
@@ -33,6 +35,12 @@ export interface StatusJson {
   /** `failure` goes on after its name: `was ended by SIGKILL (signal)`. */
   readonly gridd: { readonly unit: string; readonly active: string; readonly failure?: string };
   readonly license: License;
+  /** `gpus` is absent where nobody says which GPU draws it. */
+  readonly screen: {
+    readonly by: Shown['by'];
+    readonly programs: readonly string[];
+    readonly gpus?: readonly string[];
+  };
   readonly rebootNeeded: boolean;
 }
 
@@ -52,11 +60,16 @@ export function statusJson(facts: StatusFacts): StatusJson {
     },
     gridd: { unit: gridd.unit.load, active: gridd.unit.active, ...(failure ? { failure } : {}) },
     license: facts.license,
+    screen: {
+      by: facts.shown.by,
+      programs: facts.shown.programs,
+      ...(facts.shown.gpus ? { gpus: facts.shown.gpus } : {}),
+    },
     rebootNeeded: facts.rebootNeeded,
   };
 }
 
-export function statusText({ guest, gpus, driver, gridd, license, rebootNeeded }: StatusJson): string {
+export function statusText({ guest, gpus, driver, gridd, license, screen, rebootNeeded }: StatusJson): string {
   const rows: readonly (readonly [string, string])[] = [
     ['guest', `${guest.distribution}, kernel ${guest.kernel}, ${guest.virtualization}`],
     ...(gpus.length === 0 ? [['GPU', 'none on the PCI bus'] as const] : []),
@@ -85,6 +98,7 @@ export function statusText({ guest, gpus, driver, gridd, license, rebootNeeded }
         .filter(Boolean)
         .join(', '),
     ],
+    ['screen', screenText(screen)],
     ['reboot', rebootNeeded ? 'needed' : 'not needed'],
   ];
   return rows.map(([label, value]) => `${label.padEnd(13)} ${value}`).join('\n');
@@ -94,6 +108,14 @@ export function statusText({ guest, gpus, driver, gridd, license, rebootNeeded }
 function driverOnDisk({ installed, loaded }: StatusJson['driver']): string {
   if (installed !== undefined) return `${installed} installed`;
   return loaded === undefined ? 'none installed' : 'none found on disk';
+}
+
+/** Wayland is said plainly: what was set in xorg.conf means nothing to it. */
+function screenText({ by, programs, gpus }: StatusJson['screen']): string {
+  if (by === 'none') return 'none is shown';
+  const where =
+    gpus === undefined ? 'on an unknown GPU' : gpus.length > 0 ? `on ${gpus.join(', ')}` : 'on no NVIDIA GPU';
+  return `${by === 'x' ? 'X' : 'Wayland'} (${programs.join(', ')}) ${where}`;
 }
 
 function gpuJson(gpu: Gpu, { smi, displayNames }: StatusFacts): StatusJson['gpus'][number] {

@@ -133,8 +133,16 @@ export function describe(change: Change): string {
       return `rebuild ${change.image} with ${change.builder}`;
     case 'install-driver':
       return `run ${change.argv.join(' ')}`;
+    case 'render-xorg':
+      return `make ${change.path} with nvidia-xconfig`;
     case 'run':
       return `run ${change.argv.join(' ')}`;
+    case 'add-unit':
+      return `write and enable ${change.unit}`;
+    case 'remove-unit':
+      return `stop and remove ${change.unit}`;
+    case 'remove':
+      return `remove ${change.path}`;
     case 'service':
       return `${change.action} ${change.unit}`;
     case 'await-license':

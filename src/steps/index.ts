@@ -7,8 +7,12 @@ import { leaveNouveau } from './leave-nouveau.ts';
 import { patchXorg } from './patch-xorg.ts';
 import { placeToken } from './place-token.ts';
 import { rebuildInitrd } from './rebuild-initrd.ts';
+import { restartDisplayManager } from './restart-display-manager.ts';
 import { restartGridd } from './restart-gridd.ts';
+import { returnToScreen } from './return-to-screen.ts';
+import { shareScreen } from './share-screen.ts';
 import type { Step } from './step.ts';
+import { watchScreen } from './watch-screen.ts';
 
 /** From a bare guest to a licensed one, in this order. */
 export const journey: readonly Step[] = [
@@ -22,4 +26,8 @@ export const journey: readonly Step[] = [
   restartGridd,
   awaitLicense,
   patchXorg,
+  watchScreen,
+  restartDisplayManager,
+  returnToScreen,
+  shareScreen,
 ] as readonly Step[];

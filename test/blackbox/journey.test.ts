@@ -40,6 +40,10 @@ describe.each(['sles-15.6', 'rocky-9', 'ubuntu-24.04', 'debian-12'] as const)('a
       'restart-gridd': 'not-reached',
       'await-license': 'not-reached',
       'patch-xorg': 'not-reached',
+      'watch-screen': 'not-reached',
+      'restart-display-manager': 'not-reached',
+      'return-to-screen': 'not-reached',
+      'share-screen': 'not-reached',
     });
     expect(boot.nouveauBound).toBe(false);
     expect(boot.resumed?.code).toBe(0);

@@ -3,7 +3,7 @@ import { selectSteps } from '../../src/cli/select-steps.ts';
 
 const ids = (...args: Parameters<typeof selectSteps>) => selectSteps(...args).map(step => step.id);
 
-test('the journey has ten steps, in the order in which each stands on the ones before', () => {
+test('the journey has its steps in the order in which each stands on the ones before, the optional ones last', () => {
   expect(ids()).toEqual([
     'install-prerequisites',
     'blacklist-nouveau',
@@ -15,12 +15,16 @@ test('the journey has ten steps, in the order in which each stands on the ones b
     'restart-gridd',
     'await-license',
     'patch-xorg',
+    'watch-screen',
+    'restart-display-manager',
+    'return-to-screen',
+    'share-screen',
   ]);
 });
 
 test('some steps, whatever the order in which they are asked for', () => {
   expect(ids(['place-token', 'configure-gridd'])).toEqual(['configure-gridd', 'place-token']);
-  expect(ids([], ['await-license', 'patch-xorg'])).toHaveLength(8);
+  expect(ids([], ['await-license', 'patch-xorg'])).toHaveLength(12);
 });
 
 test('a step that there is not is answered with its neighbor', () => {

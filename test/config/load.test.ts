@@ -20,10 +20,40 @@ describe('a configuration that is right', () => {
       driver: { dkms: true },
       license: { feature: 'auto', tokenDirectory: '/etc/nvidia/ClientConfigToken', timeoutMs: 120_000 },
       gridd: {},
-      xorg: { manage: 'auto' },
+      xorg: { manage: 'auto', atBoot: false, restartDisplayManager: false },
       reboot: 'never',
       lockTimeoutMs: 300_000,
     });
+  });
+
+  test.each([
+    ['3', '3'],
+    ["'3'", '3'],
+    ["'c5f5:00:00.0'", 'c5f5:00:00.0'],
+    ['GPU-aba85625-a4c1-3e15-29ac-adba2f481c57', 'GPU-aba85625-a4c1-3e15-29ac-adba2f481c57'],
+  ])('xorg.gpu is %s', (written, gpu) => {
+    expect(loadConfig({ path: PATH, text: `xorg:\n  gpu: ${written}\n` }, []).xorg.gpu).toBe(gpu);
+  });
+
+  test('a remote view is for this guest alone unless something else is said', () => {
+    expect(loadConfig({ path: PATH, text: 'vnc:\n  passwordFile: /etc/vnc.pass\n' }, []).vnc).toEqual({
+      passwordFile: '/etc/vnc.pass',
+      listen: 'localhost',
+      port: 5900,
+      display: ':0',
+    });
+  });
+
+  test('what the screen cannot be is said', () => {
+    expect(
+      faultsOf('xorg:\n  gpu: PCI:0:6:0\n  virtual: 1920*1080\nvnc:\n  listen: example.com\n  display: "0"\n'),
+    ).toEqual([
+      `${PATH}:2: xorg.gpu: found "PCI:0:6:0", allowed: a PCI address (0000:06:00.0), a UUID (GPU-…) or the index that nvidia-smi -L shows`,
+      `${PATH}:3: xorg.virtual: found "1920*1080", allowed: a size in pixels such as 1920x1080`,
+      `${PATH}:5: vnc.passwordFile: found nothing, allowed: a string`,
+      `${PATH}:5: vnc.listen: found "example.com", allowed: localhost, all or an IPv4 address of this guest`,
+      `${PATH}:6: vnc.display: found "0", allowed: a display of X such as :0`,
+    ]);
   });
 
   test.each([
@@ -99,9 +129,9 @@ describe('a fault is one line with the place, the key, what was found and what i
     ],
     [
       'licence: {}\n',
-      `${PATH}:1: licence: unknown key, did you mean license? (known: driver, license, gridd, xorg, reboot, lockTimeout)`,
+      `${PATH}:1: licence: unknown key, did you mean license? (known: driver, license, gridd, xorg, vnc, reboot, lockTimeout)`,
     ],
-    ['xyzzy: 1\n', `${PATH}:1: xyzzy: unknown key (known: driver, license, gridd, xorg, reboot, lockTimeout)`],
+    ['xyzzy: 1\n', `${PATH}:1: xyzzy: unknown key (known: driver, license, gridd, xorg, vnc, reboot, lockTimeout)`],
     [
       'license:\n  feature: vdws\n',
       `${PATH}:2: license.feature: found "vdws", allowed: auto, vgpu, vws, compute, vapps`,
@@ -166,7 +196,15 @@ test('the JSON Schema knows the same keys and is as strict', () => {
     properties: Record<string, { additionalProperties: unknown }>;
     additionalProperties: unknown;
   };
-  expect(Object.keys(schema.properties)).toEqual(['driver', 'license', 'gridd', 'xorg', 'reboot', 'lockTimeout']);
+  expect(Object.keys(schema.properties)).toEqual([
+    'driver',
+    'license',
+    'gridd',
+    'xorg',
+    'vnc',
+    'reboot',
+    'lockTimeout',
+  ]);
   expect(schema.additionalProperties).toBe(false);
   expect(schema.properties.driver?.additionalProperties).toBe(false);
 });

@@ -177,6 +177,20 @@ describe('what holds the GPU', () => {
     expect(calls.slice(-2)).toEqual(['systemctl start nvidia-gridd.service', 'systemctl isolate graphical.target']);
   });
 
+  test('remembers that it has left the screen, for as long as that is so', async () => {
+    const seen = 'ls "$GUEST_ROOT/run/vgpu-guest" >"$GUEST_ROOT/seen"';
+    const { guest } = await install({ package: seen, leaveGraphical: true });
+    expect(await guest.readText('/seen')).toBe('left-graphical\n');
+    expect(await guest.list('/run/vgpu-guest')).toEqual([]);
+  });
+
+  test('comes back where an earlier run was killed before it could', async () => {
+    const left = { '/run/vgpu-guest/left-graphical': '' };
+    const { calls, guest } = await install({ package: '', files: left });
+    expect(calls).toEqual(['sh /opt/driver.run --silent --dkms', 'systemctl isolate graphical.target']);
+    expect(await guest.list('/run/vgpu-guest')).toEqual([]);
+  });
+
   test('comes back when the run is stopped in the middle of it', async () => {
     const { calls, fault } = await install({
       package: 'echo "Installing"; sleep 60',

@@ -25,7 +25,7 @@ const collect = () => lookAt(openEyes({ root, env: {} }), configSchema.parse({})
 
 describe('the configuration of X', () => {
   it('is nothing on a guest without X', async () => {
-    expect(await collect()).toEqual({ dropIns: [], conf: undefined });
+    expect(await collect()).toEqual({ dropIns: [], conf: undefined, nvidiaXconfig: false, changedUs: undefined });
   });
 
   it('is read in the order in which X reads it, hidden files and other names left out', async () => {
@@ -42,6 +42,8 @@ describe('the configuration of X', () => {
     expect(await collect()).toEqual({
       dropIns: read.map(path => ({ path, text: path })),
       conf: { path: '/etc/X11/xorg.conf', text: '/etc/X11/xorg.conf' },
+      nvidiaXconfig: false,
+      changedUs: expect.any(Number),
     });
   });
 
@@ -54,7 +56,19 @@ describe('the configuration of X', () => {
     expect(await collect()).toEqual({
       dropIns: [{ path: '/opt/x/site.conf', text: 'site' }],
       conf: { path: '/etc/X11/xorg.conf.gpu', text: 'gpu' },
+      nvidiaXconfig: false,
+      changedUs: expect.any(Number),
     });
+  });
+
+  it('may lie elsewhere, where X looks when /etc/X11 has none', async () => {
+    put('/usr/lib/X11/xorg.conf');
+    put('/usr/bin/nvidia-xconfig');
+    expect(await collect()).toMatchObject({ conf: { path: '/usr/lib/X11/xorg.conf' }, nvidiaXconfig: true });
+    put('/etc/xorg.conf');
+    expect(await collect()).toMatchObject({ conf: { path: '/etc/xorg.conf' } });
+    put('/etc/X11/xorg.conf');
+    expect(await collect()).toMatchObject({ conf: { path: '/etc/X11/xorg.conf' } });
   });
 
   it('is no more than the 64 files that X opens', async () => {

@@ -1,13 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import {
-  minimalXorgConf,
-  parseXorgConf,
-  sameXorgName,
-  setBusId,
-  type XorgDevice,
-} from '../../src/formats/xorg-conf.ts';
+import { parseXorgConf } from '../../src/formats/xorg-conf.ts';
+import type { XorgDevice } from '../../src/formats/xorg-device.ts';
+import { minimalXorgConf, setBusId } from '../../src/formats/xorg-edit.ts';
+import { sameXorgName } from '../../src/formats/xorg-tokens.ts';
 
 const NEW = 'PCI:0@50677:6:0';
 const RECORDED = new URL('../fixtures/xorg/', import.meta.url);
@@ -249,6 +246,17 @@ describe('a patch', () => {
       const text = `Section "Device"${ending(0)}Identifier "x"${ending(1)}${chosen.map(key => key + ending(2)).join('')}EndSection`;
       expectExact(text);
     }
+  });
+});
+
+describe('the shapes that files can have', () => {
+  const SHAPES = new URL('shapes/', RECORDED);
+  const shapes = readdirSync(SHAPES);
+
+  it.each(shapes)('%s is patched exactly, or refused', name => {
+    const text = readFileSync(new URL(name, SHAPES), 'utf8');
+    if (name.startsWith('refused')) expect(parseXorgConf(text).is).toBe('faulty');
+    else expectExact(text);
   });
 });
 

@@ -125,6 +125,10 @@ export function journey(guest: Container, traits: JourneyTraits, kernel: string,
           'restart-gridd: due',
           'await-license: due',
           'patch-xorg: settled',
+          'watch-screen: settled',
+          'restart-display-manager: settled',
+          'return-to-screen: settled',
+          'share-screen: settled',
         ]);
         assert.deepEqual(differences(before, manifest()), []);
       },

@@ -9,6 +9,8 @@ import { NotRun } from './not-run.ts';
 export interface ImageList {
   readonly suite: string;
   readonly packages: readonly string[];
+  /** Parts of the archive beside main. */
+  readonly components?: readonly string[];
 }
 
 /** Where images and running guests live: VGPU_GUEST_TEST_CACHE, else a folder of the user's or the system's cache. */
@@ -86,7 +88,7 @@ export async function openImage(list: ImageList, log: (line: string) => void, si
   await removeUnused();
   await keepInCache(root, `an image of Debian ${list.suite}`, log, async draft => {
     const include = `--include=${list.packages.join(',')}`;
-    const source = `deb ${MIRROR} ${list.suite} main`;
+    const source = `deb ${MIRROR} ${list.suite} ${['main', ...(list.components ?? [])].join(' ')}`;
     const build = ['--variant=minbase', '--mode=root', '--format=directory', include, ...LEAN, list.suite];
     await execa('mmdebstrap', [...build, draft, source], {
       stdin: 'ignore',

@@ -167,6 +167,7 @@ function susePackages(kernel: string): readonly string[] {
     'gcc 7-3.9.1',
     'make 4.2.1-7.3.2',
     'dkms 3.0.10-bp156.1.2',
+    'x11vnc 0.9.16-bp156.3.3',
   ];
 }
 
@@ -180,6 +181,7 @@ function rhelPackages(kernel: string): readonly string[] {
     'gcc 11.5.0-2.el9',
     'make 4.3-8.el9',
     'dkms 3.0.10-1.el9',
+    'x11vnc 0.9.16-8.el9',
   ];
 }
 
@@ -195,5 +197,6 @@ function aptPackages(kernel: string): readonly string[] {
     'libc6-dev 2.39-0ubuntu8.3',
     'make 4.3-4.1build2',
     'dkms 3.0.11-1ubuntu13',
+    'x11vnc 0.9.16-9build1',
   ];
 }

@@ -85,6 +85,21 @@ export function versions(version: string | undefined, given: Partial<Facts['driv
   return { driver: { installed: version, onDisk: version, loaded: version, dkms: [], ...given } };
 }
 
+/** A guest that shows nothing, as most of them. */
+export function noScreen(): Pick<Facts, 'graphics' | 'screen' | 'xorg'> {
+  return {
+    graphics: {
+      programs: [],
+      log: undefined,
+      displayManager: 'inactive',
+      xSinceUs: undefined,
+      otherDisplays: ['0000:00:02.0'],
+    },
+    screen: { graphical: false, xServers: [] },
+    xorg: { dropIns: [], conf: undefined, nvidiaXconfig: false, changedUs: undefined },
+  };
+}
+
 export function conf(...lines: readonly string[]): Pick<Facts, 'gridd'> {
   return { gridd: { ...HEALTHY.gridd, conf: { text: lines.join('\n'), changedUs: NOW_US - 60 * MINUTE_US } } };
 }
@@ -171,6 +186,7 @@ export const HEALTHY: Facts = {
   },
   network: { interfaces: [{ name: 'eth0', device: true, mac: '52:54:00:00:00:01' }], proxies: [] },
   servers: [server()],
+  ...noScreen(),
 } as Partial<Facts> as Facts;
 
 /** All that doctor's checks say of such a guest, in their order. */

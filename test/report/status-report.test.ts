@@ -38,6 +38,7 @@ const facts: StatusFacts = {
   kernels: { next: undefined },
   virtualization: 'kvm',
   displayNames: new Map(),
+  shown: { by: 'x', programs: ['Xorg'], gpus: ['0000:00:06.0'] },
   license: { state: 'licensed', product: 'NVIDIA RTX Virtual Workstation', expiresAt: '2026-07-07T16:01:44Z' },
   rebootNeeded: false,
 };
@@ -54,6 +55,7 @@ test('JSON has what the contract names', () => {
     driver: { installed: '570.211.01', loaded: '570.211.01' },
     gridd: { unit: 'loaded', active: 'active' },
     license: { state: 'licensed', product: 'NVIDIA RTX Virtual Workstation', expiresAt: '2026-07-07T16:01:44Z' },
+    screen: { by: 'x', programs: ['Xorg'], gpus: ['0000:00:06.0'] },
     rebootNeeded: false,
   });
 });

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Verdict } from '../../src/change.ts';
-import { configSchema } from '../../src/config/schema.ts';
+import { configSchema, type Settings } from '../../src/config/schema.ts';
+import type { Facts } from '../../src/facts/facts.ts';
 import type { Gpu } from '../../src/facts/gpus.ts';
-import type { XorgFact } from '../../src/facts/xorg.ts';
+import { parseNvidiaSmi, type SmiAnswer } from '../../src/formats/nvidia-smi.ts';
 import { parseXorgConf } from '../../src/formats/xorg-conf.ts';
 import { patchXorg } from '../../src/steps/patch-xorg.ts';
 
@@ -17,10 +18,20 @@ function recorded(name: string): string {
   return readFileSync(new URL(`../fixtures/xorg/${name}`, import.meta.url), 'utf8');
 }
 
+function smiOf(name: string): SmiAnswer {
+  const reading = parseNvidiaSmi(readFileSync(new URL(`../fixtures/nvidia-smi/${name}`, import.meta.url), 'utf8'));
+  if (reading.is === 'unreadable') throw new Error(reading.problem);
+  return reading;
+}
+
 function gpu(address: string): Gpu {
   return { address, device: '2335', kind: '3d', driver: undefined, mode: 'vgpu' };
 }
 
+const NO_SMI: Facts['smi'] = { answers: false, problem: 'there is no nvidia-smi', code: 127 };
+const UUID_OF_SEVEN = 'GPU-aba85625-a4c1-3e15-29ac-adba2f481c57';
+const OVERRIDE = '/etc/X11/xorg.conf.d/90-vgpu-guest.conf';
+const TWO: Facts['smi'] = { answers: true, ...smiOf('h200x2-passthrough-580.159.04.xml') };
 const SIX = gpu('0000:00:06.0');
 const SEVEN = gpu('0000:00:07.0');
 
@@ -28,11 +39,30 @@ function device(busId?: string, more = ''): string {
   return `Section "Device"\n    Identifier "gpu"\n    Driver "nvidia"\n${busId === undefined ? '' : `    BusID  "${busId}"\n`}${more}EndSection\n`;
 }
 
-function judge(gpus: readonly Gpu[], files: Readonly<Record<string, string>>, manage: Manage = 'auto'): Verdict {
+interface Given {
+  readonly manage?: Manage;
+  readonly xorg?: Settings['xorg'];
+  readonly smi?: Facts['smi'];
+  readonly nvidiaXconfig?: boolean;
+  readonly ahead?: readonly string[];
+}
+
+function judge(gpus: readonly Gpu[], files: Readonly<Record<string, string>>, given: Manage | Given = 'auto'): Verdict {
+  const {
+    manage,
+    xorg,
+    smi = NO_SMI,
+    nvidiaXconfig = false,
+    ahead = [],
+  }: Given = typeof given === 'string' ? { manage: given } : given;
   const conf = files[CONF] === undefined ? undefined : { path: CONF, text: files[CONF] };
   const dropIns = Object.entries(files).flatMap(([path, text]) => (path === CONF ? [] : [{ path, text }]));
-  const facts: { gpus: readonly Gpu[]; xorg: XorgFact } = { gpus, xorg: { conf, dropIns } };
-  return patchXorg.judge(configSchema.parse({ xorg: { manage } }), facts, new Set());
+  const facts = { gpus, smi, xorg: { conf, dropIns, nvidiaXconfig, changedUs: 0 } };
+  return patchXorg.judge(
+    configSchema.parse({ xorg: { ...(manage ? { manage } : {}), ...xorg } }),
+    facts,
+    new Set(ahead),
+  );
 }
 
 /** The files as they are after the changes. */
@@ -44,11 +74,11 @@ function enacted(verdict: Verdict, files: Readonly<Record<string, string>>): Rec
 }
 
 /** Judged, changed, and judged again: it must be settled then. */
-function patchedWith(gpus: readonly Gpu[], files: Readonly<Record<string, string>>, manage: Manage = 'auto') {
-  const verdict = judge(gpus, files, manage);
+function patchedWith(gpus: readonly Gpu[], files: Readonly<Record<string, string>>, given: Manage | Given = 'auto') {
+  const verdict = judge(gpus, files, given);
   const after = enacted(verdict, files);
   expect(verdict.is).toBe('due');
-  expect(judge(gpus, after, manage).is).toBe('settled');
+  expect(judge(gpus, after, given).is).toBe('settled');
   return { verdict, after };
 }
 
@@ -115,7 +145,7 @@ describe('a guest that needs no patch', () => {
       [SIX, SEVEN],
       { [CONF]: device('PCI:0:7:0'), '/etc/X11/xorg.conf.d/a.conf': device('PCI:0:6:0') },
       'auto',
-      `the BusID of Device "gpu" of /etc/X11/xorg.conf.d/a.conf and of Device "gpu" of ${CONF} is that of an NVIDIA GPU`,
+      'the BusID of Device "gpu" of /etc/X11/xorg.conf.d/a.conf is that of an NVIDIA GPU',
     ],
     [
       'has two screens of one GPU',
@@ -200,7 +230,7 @@ describe('a guest that somebody must look at', () => {
     expect(judge([SIX, SEVEN], { [CONF]: oneGpu })).toEqual({
       is: 'blocked',
       because: `Device "Device0" of ${CONF} has no BusID, and which GPU is meant cannot be told`,
-      remedy: `set the BusID of Device "Device0" of ${CONF} to PCI:0:6:0 (0000:00:06.0) or PCI:0:7:0 (0000:00:07.0), remove a Device that is not needed, ${never}`,
+      remedy: `set xorg.gpu in /etc/vgpu-guest/config.yaml to 0000:00:06.0 (PCI:0:6:0) or 0000:00:07.0 (PCI:0:7:0), ${never}`,
     });
   });
 
@@ -212,8 +242,13 @@ describe('a guest that somebody must look at', () => {
     });
   });
 
-  it('has two Devices without a BusID', () => {
-    expect(judge([SIX], { [CONF]: device() + device() }).is).toBe('blocked');
+  it('has two screens without a BusID', () => {
+    const text = twoGpus.replace(/^ +BusID.*\n/gm, '');
+    expect(judge([SIX], { [CONF]: text }).is).toBe('blocked');
+    expect(judge([SIX, SEVEN], { [CONF]: text }, { xorg: { gpu: 0 }, smi: TWO })).toMatchObject({
+      is: 'blocked',
+      remedy: `set the BusID of Device "Device0" of ${CONF} and Device "Device1" of ${CONF} to PCI:0:6:0 (0000:00:06.0) or PCI:0:7:0 (0000:00:07.0), remove a Device that is not needed, ${never}`,
+    });
   });
 
   it.each([
@@ -246,14 +281,182 @@ describe('a guest that somebody must look at', () => {
     });
   });
 
-  it('has the Device in a file of a package', () => {
+  it('has the Device in a file of a package that a Screen names', () => {
     const path = '/usr/share/X11/xorg.conf.d/10-nvidia.conf';
-    expect(judge([SIX], { [path]: device() })).toEqual({
+    const screen = 'Section "Screen"\nIdentifier "s"\nDevice "gpu"\nEndSection\n';
+    expect(judge([SIX], { [path]: device(), [CONF]: screen })).toEqual({
       is: 'blocked',
-      because: `Device "gpu" of ${path} has no BusID, and that file belongs to a package`,
+      because: `Device "gpu" of ${path} has no BusID, that file belongs to a package, and a Screen or a ServerLayout keeps another file from taking its place`,
       remedy: `move it into /etc/X11/xorg.conf.d and run this again, ${never}`,
     });
-    expect(judge([SIX], { [path]: device('PCI:0:6:0') }).is).toBe('settled');
+    expect(judge([SIX], { [path]: device('PCI:0:6:0'), [CONF]: screen }).is).toBe('settled');
+  });
+});
+
+describe('a guest with its Device in a file of a package', () => {
+  const path = '/usr/share/X11/xorg.conf.d/10-nvidia.conf';
+
+  it('gets a file in /etc that takes its place, and the package keeps its own', () => {
+    const text = device('PCI:1:0:0', '    Option "Coolbits" "4"\n');
+    const { verdict, after } = patchedWith([SIX], { [path]: text }, { xorg: { virtual: '1920x1080' } });
+    expect(verdict).toMatchObject({
+      changes: [
+        {
+          path: OVERRIDE,
+          mode: 0o644,
+          because: expect.stringContaining(`${path} belongs to a package and stays as it is`),
+        },
+      ],
+    });
+    expect(after[path]).toBe(text);
+    expect(after[OVERRIDE]).toBe(`# made by vgpu-guest, in place of the Device "gpu" of ${path}
+
+Section "Device"
+    Identifier "gpu of vgpu-guest"
+    Driver "nvidia"
+    BusID  "PCI:0:6:0"
+    Option "Coolbits" "4"
+EndSection
+
+Section "Screen"
+    Identifier     "Screen of vgpu-guest"
+    Device         "gpu of vgpu-guest"
+    SubSection     "Display"
+        Virtual     1920 1080
+    EndSubSection
+EndSection
+`);
+    expect(judge([gpu('0001:00:06.0')], after)).toMatchObject({ is: 'due', changes: [{ path: OVERRIDE }] });
+  });
+});
+
+describe('a guest with several GPUs, and a person who has said which one X is for', () => {
+  const smi = TWO;
+
+  it.each([
+    ['0000:00:07.0'],
+    ['00000000:00:07.0'],
+    ['00:07.0'],
+    [1],
+    ['1'],
+    [UUID_OF_SEVEN],
+    [UUID_OF_SEVEN.toUpperCase()],
+  ])('by %j', chosen => {
+    const { verdict, after } = patchedWith([SIX, SEVEN], { [CONF]: oneGpu }, { xorg: { gpu: chosen }, smi });
+    expect(verdict).toMatchObject({
+      changes: [{ because: `Device "Device0" of ${CONF} has no BusID, and the GPU is at 0000:00:07.0` }],
+    });
+    expect(after[CONF]).toContain('BusID          "PCI:0:7:0"');
+  });
+
+  it('has a Device that is right for another GPU moved to it', () => {
+    const { verdict, after } = patchedWith([SIX, SEVEN], { [CONF]: device('PCI:0:6:0') }, { xorg: { gpu: 1 }, smi });
+    expect(verdict).toMatchObject({
+      changes: [{ because: expect.stringContaining('has the BusID "PCI:0:6:0", where another NVIDIA GPU is') }],
+    });
+    expect(after[CONF]).toBe(device('PCI:0:7:0'));
+  });
+
+  it('keeps Devices for other GPUs as they are', () => {
+    const astray = twoGpus.replace('PCI:0:7:0', 'PCI:0:9:0');
+    const { after } = patchedWith([SIX, SEVEN], { [CONF]: astray }, { xorg: { gpu: 1 }, smi });
+    expect(after[CONF]).toBe(twoGpus);
+    expect(judge([SIX, SEVEN], { [CONF]: astray }, { xorg: { gpu: 0 }, smi })).toEqual({
+      is: 'settled',
+      because: `the BusID of Device "Device0" of ${CONF} is that of the GPU at 0000:00:06.0`,
+      warnings: [`Device "Device1" of ${CONF} has the BusID "PCI:0:9:0", where no NVIDIA GPU is`],
+    });
+  });
+
+  it('gets a file for that GPU', () => {
+    const { after } = patchedWith([SIX, SEVEN], {}, { manage: 'always', xorg: { gpu: 1 }, smi });
+    expect(after[CONF]).toContain('"PCI:0:7:0"');
+  });
+
+  it.each([
+    [{ gpu: '0000:00:08.0' }, 'no NVIDIA GPU is at 0000:00:08.0'],
+    [{ gpu: 2 }, 'nvidia-smi shows no GPU 2'],
+    [{ gpu: UUID_OF_SEVEN.replace(/.$/, '0') }, `nvidia-smi shows no GPU ${UUID_OF_SEVEN.replace(/.$/, '0')}`],
+  ])('is told what there is when %j is none of them', (xorg, because) => {
+    const verdict = judge([SIX, SEVEN], { [CONF]: oneGpu }, { xorg, smi });
+    expect(verdict).toMatchObject({ is: 'blocked', because });
+    expect(verdict).toMatchObject({
+      remedy: expect.stringContaining(
+        `0000:00:06.0 (PCI:0:6:0, index 0, NVIDIA H200, GPU-7cb87390-070c-caf7-0085-ee35d0beed8d) or 0000:00:07.0`,
+      ),
+    });
+  });
+
+  it('waits for the driver where only that knows the GPU, and needs it', () => {
+    const given = { xorg: { gpu: 1 } };
+    expect(judge([SIX, SEVEN], { [CONF]: oneGpu }, { ...given, ahead: ['install-driver'] })).toMatchObject({
+      is: 'settled',
+      warnings: ['xorg.gpu is 1, which only nvidia-smi knows, and it does not answer yet'],
+    });
+    expect(judge([SIX, SEVEN], { [CONF]: oneGpu }, given)).toMatchObject({
+      is: 'blocked',
+      because: 'xorg.gpu is 1, which only nvidia-smi knows: there is no nvidia-smi',
+    });
+    expect(judge([SIX, SEVEN], {}, given).is).toBe('settled');
+  });
+});
+
+describe('a Device that X does not show anything on', () => {
+  it('is left as it is beside one that it does', () => {
+    const text = `${device('PCI:9:0:0')}${oneGpu.replace('"nvidia"', '"nvidia"\n    BusID "PCI:0:6:0"')}`;
+    expect(judge([SIX], { [CONF]: text })).toEqual({
+      is: 'settled',
+      because: `the BusID of Device "Device0" of ${CONF} is that of an NVIDIA GPU`,
+    });
+  });
+
+  it('is patched where X takes it along, as beside the display of a hypervisor', () => {
+    const text = `${device('PCI:0:2:0').replace('nvidia', 'modesetting').replace('gpu', 'vga')}${device('PCI:9:0:0')}`;
+    const { after } = patchedWith([SIX], { [CONF]: text });
+    expect(after[CONF]).toBe(text.replace('PCI:9:0:0', 'PCI:0:6:0'));
+  });
+});
+
+describe('a guest without a monitor', () => {
+  const xorg = { allowEmptyInitialConfiguration: true, hardDpms: false, virtual: '1920x1080' };
+
+  it('gets the options that are asked for, once', () => {
+    const { verdict, after } = patchedWith([SIX], { [CONF]: oneGpu }, { xorg });
+    expect(verdict).toMatchObject({ changes: [{ path: CONF }] });
+    expect(after[CONF]).toBe(
+      oneGpu
+        .replace(
+          '"nvidia"\n',
+          '$&    Option         "HardDPMS" "False"\n    Option         "AllowEmptyInitialConfiguration" "True"\n    BusID          "PCI:0:6:0"\n',
+        )
+        .replace('        Depth       24\n', '$&        Virtual     1920 1080\n'),
+    );
+  });
+
+  it('has values changed where they stand, the first of each name, which is the one that counts', () => {
+    const text = device(
+      'PCI:0:6:0',
+      '    Option "hard_dpms"\n    Option "HardDPMS" "on"\n    Option "AllowEmptyInitialConfiguration" "1" # c\n',
+    );
+    const { after } = patchedWith([SIX], { [CONF]: text }, { xorg: { ...xorg, virtual: undefined } });
+    expect(after[CONF]).toBe(text.replace('"hard_dpms"', '"hard_dpms" "False"'));
+  });
+
+  it('gets a Screen where there is none', () => {
+    const { after } = patchedWith([SIX], { [CONF]: device('PCI:0:6:0') }, { xorg: { virtual: '800x600' } });
+    expect(after[CONF]).toMatch(/Section "Screen"\n {4}Identifier {5}"gpu screen"\n {4}Device {9}"gpu"/);
+  });
+
+  it('has the Screen changed in the file where it is', () => {
+    const screen = 'Section "Screen" Identifier "s" Device "GPU" EndSection\n';
+    const { after } = patchedWith(
+      [SIX],
+      { '/etc/X11/xorg.conf.d/s.conf': screen, [CONF]: device('PCI:0:6:0') },
+      { xorg: { virtual: '800x600' } },
+    );
+    expect(after['/etc/X11/xorg.conf.d/s.conf']).toBe(
+      'Section "Screen" Identifier "s" Device "GPU" SubSection "Display" Virtual 800 600 EndSubSection EndSection\n',
+    );
   });
 });
 
@@ -269,6 +472,27 @@ describe('a guest that shall have an xorg.conf in any case', () => {
       devices: [{ identifier: 'Device0', driver: 'nvidia', busId: 'PCI:0@1:30:0' }],
     });
     expect(after[CONF]).toContain('Option         "AllowEmptyInitialConfiguration" "True"');
+    const { after: asAsked } = patchedWith(
+      [SIX],
+      {},
+      { manage: 'always', xorg: { allowEmptyInitialConfiguration: false, virtual: '800x600' } },
+    );
+    expect(asAsked[CONF]).toContain('"AllowEmptyInitialConfiguration" "False"');
+    expect(asAsked[CONF]).toContain('Virtual     800 600');
+  });
+
+  it('has NVIDIA write it where its program is', () => {
+    expect(judge([SIX], {}, { manage: 'always', nvidiaXconfig: true })).toEqual({
+      is: 'due',
+      changes: [
+        {
+          kind: 'render-xorg',
+          path: CONF,
+          address: '0000:00:06.0',
+          because: `there is no ${CONF}, and xorg.manage is always`,
+        },
+      ],
+    });
   });
 
   it('keeps a Device in a drop-in as its own', () => {
@@ -288,7 +512,7 @@ describe('a guest that shall have an xorg.conf in any case', () => {
     expect(judge([SIX, SEVEN], {}, 'always')).toEqual({
       is: 'blocked',
       because: `${CONF} is missing, and which of 2 NVIDIA GPUs it is for is not said`,
-      remedy: `write it with a Device for PCI:0:6:0 (0000:00:06.0) or PCI:0:7:0 (0000:00:07.0), ${auto}`,
+      remedy: `set xorg.gpu to 0000:00:06.0 (PCI:0:6:0) or 0000:00:07.0 (PCI:0:7:0), ${auto}`,
     });
   });
 });

@@ -29,7 +29,7 @@ install_line() {
       [ -e "$root/usr/bin/dpkg-query" ] || c_library
       ;;
     libc6-dev) c_library ;;
-    make | pkg-config) program "$1" ;;
+    make | pkg-config | x11vnc) program "$1" ;;
     dkms) cp "$root/usr/lib/stubs/bin/dkms" "$root/usr/sbin/dkms" ;;
     kernel-*devel | linux-headers-*)
       # what only follows the newest kernel has no files of its own

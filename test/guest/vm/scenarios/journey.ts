@@ -25,7 +25,13 @@ function checks(scene: Scene): readonly Check[] {
         const settled = plan.steps.filter((step: PlannedStep) => step.verdict.is !== 'due');
         assert.deepEqual(
           settled.map((step: PlannedStep) => `${step.id}: ${step.verdict.is}`),
-          ['patch-xorg: settled'],
+          [
+            'patch-xorg: settled',
+            'watch-screen: settled',
+            'restart-display-manager: settled',
+            'return-to-screen: settled',
+            'share-screen: settled',
+          ],
         );
         assert.deepEqual(differing(before, await listing(vm, UNTOUCHED)), []);
       },

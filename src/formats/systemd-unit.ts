@@ -1,0 +1,10 @@
+/** A unit's text with this command line in it. */
+export function unitText(template: string, argv: readonly string[]): string {
+  return template.replace(/^ExecStart=.*$/m, () => `ExecStart=${argv.map(systemdWord).join(' ')}`);
+}
+
+/** systemd.service(5), command lines: quotes and backslashes as in C, `%` and `$` doubled. */
+function systemdWord(word: string): string {
+  const escaped = word.replace(/["\\]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$');
+  return /^[\w./:@=+,%$-]+$/.test(escaped) ? escaped : `"${escaped}"`;
+}
