@@ -23,6 +23,11 @@ interface Row {
   readonly against: string;
 }
 
+/** A MiB of what others say. */
+const CHATTER = 'Nov 21 09:00:00 guest sshd[1]: a line of somebody else that is as long as lines of a log usually are\n'
+  .repeat(2 ** 14)
+  .slice(0, 2 ** 20);
+
 const rows: Row[] = [];
 const bare: Command = { argv: [process.execPath, '-e', '0'], env: {} };
 const plain = (...args: readonly string[]): Command => ({ argv: [EXECUTABLE, ...args], env: {} });
@@ -176,11 +181,6 @@ function ownCpuMs(pid: number | undefined): number {
     .split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
-
-/** A MiB of what others say. */
-const CHATTER = 'Nov 21 09:00:00 guest sshd[1]: a line of somebody else that is as long as lines of a log usually are\n'
-  .repeat(2 ** 14)
-  .slice(0, 2 ** 20);
 
 /** A log without a journal, small and large. */
 function attaching(): void {
