@@ -10,10 +10,10 @@ const services = names.filter(name => name.endsWith('.service'));
 const textOf = (name: string) => readFileSync(join(UNITS, name), 'utf8');
 const canAnalyze = spawnSync('systemd-analyze', ['--version']).status === 0;
 
-/** The units of a machine that has the program: systemd-analyze says it where it has not. */
+/** The units of a machine that has the programs: systemd-analyze says it where it has not. */
 const folder = mkdtempSync(join(tmpdir(), 'vgpu-guest-units-'));
 for (const name of names)
-  writeFileSync(join(folder, name), textOf(name).replaceAll('/usr/bin/vgpu-guest', '/bin/true'));
+  writeFileSync(join(folder, name), textOf(name).replaceAll(/\/usr\/bin\/(vgpu-guest|x11vnc)/g, '/bin/true'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test.each(services)('%s says where programs are, and when it is too late', name => {

@@ -73,11 +73,24 @@ export const ANSWERS = {
         name: text.optional(),
         mode: z.enum(['vgpu', 'pass-through', 'none']),
         driver: text.optional(),
+        hostDriver: text.optional().describe('The driver on the host, where a vGPU tells'),
       }),
     ),
-    driver: z.object({ installed: text.optional(), loaded: text.optional() }),
+    driver: z.object({
+      installed: text.optional(),
+      loaded: text.optional(),
+      next: z
+        .object({ kernel: text, installed: text.optional() })
+        .optional()
+        .describe('The kernel that the next boot takes, where it is not the running one'),
+    }),
     gridd: z.object({ unit: text, active: text, failure: text.optional() }),
     license,
+    screen: z.object({
+      by: z.enum(['x', 'wayland', 'none']),
+      programs: z.array(text),
+      gpus: z.array(text).optional().describe('Absent where nobody says which GPU draws it'),
+    }),
     rebootNeeded: z.boolean(),
   }).describe('vgpu-guest status'),
   doctor: answer('doctor', {

@@ -28,7 +28,10 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
   ['vgpu-guest plan --fea', ['--feature']],
   ['vgpu-guest plan --feature v', ['vapps', 'vgpu', 'vws']],
   ['vgpu-guest apply --config status --reb', ['--reboot', '--reboot-exit-code']],
-  ['vgpu-guest apply --only place-token re', ['rebuild-initrd', 'restart-gridd']],
+  [
+    'vgpu-guest apply --only place-token re',
+    ['rebuild-initrd', 'restart-display-manager', 'restart-gridd', 'return-to-screen'],
+  ],
   ['vgpu-guest schema rep', ['report']],
 ];
 
