@@ -12,7 +12,8 @@ export type Deed =
   /** A file out of the way: never deleted, never overwriting; a number is added to `to` when that name is taken. */
   | { readonly kind: 'move'; readonly path: string; readonly to: string }
   | { readonly kind: 'set-mode'; readonly path: string; readonly mode: number }
-  | { readonly kind: 'install-packages'; readonly packages: readonly string[] }
+  /** `welcome`: packages that are asked for as well, and whose absence is told and ends nothing. */
+  | { readonly kind: 'install-packages'; readonly packages: readonly string[]; readonly welcome?: readonly string[] }
   /** `holds`: a new image that carries nouveau.ko must carry this file too, as it stands on disk. */
   | {
       readonly kind: 'rebuild-initrd';

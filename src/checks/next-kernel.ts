@@ -80,7 +80,8 @@ export const nextKernel = defineSubject({
       id: 'headers-missing',
       causes: [],
       judge(_config, facts) {
-        const lacks = facts.prerequisites.missing.filter(({ headers, follows }) => headers || follows);
+        const { missing, later } = facts.prerequisites;
+        const lacks = [...missing.filter(({ headers }) => headers), ...later];
         if (lacks.length === 0 || versionByDkms(facts) === undefined) return undefined;
         const names = lacks.map(({ name }) => name).join(', ');
         return {
@@ -89,7 +90,8 @@ export const nextKernel = defineSubject({
           cause: lacks.every(({ follows }) => follows)
             ? 'headers were installed for one kernel only, so that the next kernel update comes without them, and without a driver'
             : 'a kernel was installed without its headers, or they were removed',
-          remedy: 'vgpu-guest apply installs them, with driver.package set',
+          remedy:
+            'vgpu-guest apply installs them where a repository has them; else bring that repository, or the packages',
           evidence: lacks.map(({ name }) => evidence(name, 'not installed')),
         };
       },

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import type { Argv, Change } from '../change.ts';
 import type { Config } from '../config/schema.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 import type { Family } from '../facts/families.ts';
 import { GRIDD_UNIT } from '../facts/gridd.ts';
 import type { Guest } from '../guest/guest.ts';
@@ -56,7 +56,7 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
     case 'set-mode':
       return await guest.setMode(change.path, change.mode);
     case 'install-packages':
-      return await install(change.packages, around);
+      return await install(change, around);
     case 'rebuild-initrd':
       return await rebuildInitrd(guest, change, tell);
     case 'install-driver':
@@ -105,9 +105,19 @@ async function move({ path, to }: Extract<Enactable, { kind: 'move' }>, guest: G
   await guest.rename(path, await freeName(guest, to));
 }
 
-async function install(packages: readonly string[], { guest, config, family, tell }: Surroundings): Promise<void> {
+async function install(
+  { packages, welcome = [] }: Extract<Enactable, { kind: 'install-packages' }>,
+  { guest, config, family, tell }: Surroundings,
+): Promise<void> {
   if (!family) throw new AgentError('packages cannot be installed on an unknown distribution');
-  await installPackages(guest, { family, packages, lockTimeoutMs: config.lockTimeoutMs, tell });
+  const how = { family, lockTimeoutMs: config.lockTimeoutMs, tell };
+  await installPackages(guest, { ...how, packages });
+  if (welcome.length === 0) return;
+  try {
+    await installPackages(guest, { ...how, packages: welcome });
+  } catch (error) {
+    tell.warn(messageOf(error));
+  }
 }
 
 /** The name, with a number where it is taken. */

@@ -57,6 +57,8 @@ export interface PackageManager {
   readonly program: string;
   /** Makes the package lists current; a failure of one repository is no reason to stop. */
   readonly refresh?: (lockWaitS: number) => Argv;
+  /** Which of these packages could be installed, by the lists that are on the guest; each match of `names` has one in its group. */
+  readonly offers?: { readonly ask: (names: readonly string[]) => Argv; readonly names: RegExp };
   /** `lockWaitS`: how long it waits by itself for a lock that somebody else holds, where it can be told. */
   readonly install: (packages: readonly string[], lockWaitS: number) => Argv;
   readonly env: (lockWaitS: number) => Readonly<Record<string, string>>;
@@ -198,6 +200,10 @@ export const FAMILIES: readonly Family[] = [
     managers: [
       {
         program: 'apt-get',
+        offers: {
+          ask: names => ['apt-cache', 'policy', ...names],
+          names: /^(\S+):\n +Installed: .*\n +Candidate: (?!\(none\))/gm,
+        },
         refresh: lockWaitS => ['apt-get', '--option', `DPkg::Lock::Timeout=${lockWaitS}`, 'update'],
         install: (packages, lockWaitS) => [
           'apt-get',

@@ -9,6 +9,10 @@ export interface PrerequisitesFact {
   /** undefined: none of the family's package managers is there. */
   readonly manager: string | undefined;
   readonly missing: readonly Requirement[];
+  /** What the driver's modules for other kernels than the running one need: the next boot's, and later ones. */
+  readonly later: readonly Requirement[];
+  /** Which of these the package manager has at hand, where it can tell without asking its repositories. */
+  readonly offered: ReadonlySet<string>;
 }
 
 /** Where a system's own programs lie; the whole PATH of the guest is longer. */
@@ -18,9 +22,9 @@ const DATABASE_TIMEOUT_MS = 60_000;
 
 export async function collectPrerequisites({ guest, config, fact }: Look): Promise<PrerequisitesFact> {
   const { family, kernel } = await fact('system');
-  if (!family) return { manager: undefined, missing: [] };
+  if (!family) return { manager: undefined, missing: [], later: [], offered: NOTHING };
   const requirements = family.requirements(kernel).filter(({ name }) => config.driver.dkms || name !== 'dkms');
-  const [manager, headers, follow] = await Promise.all([
+  const [manager, headers, later] = await Promise.all([
     findManager(guest, family),
     hasBuildTree(guest, kernel),
     config.driver.dkms ? lookAhead(guest, family, await fact('kernels')) : [],
@@ -35,8 +39,22 @@ export async function collectPrerequisites({ guest, config, fact }: Look): Promi
         : installed.has(name) || (program !== undefined && (await guest.stat(program))?.kind === 'file'),
     ),
   );
-  const now = requirements.filter((_, index) => !met[index]);
-  return { manager: manager?.program, missing: [...now, ...follow] };
+  const missing = requirements.filter((_, index) => !met[index]);
+  const offered = missing.length === 0 && later.length > 0 ? await lookAtOffer(guest, manager, later) : NOTHING;
+  return { manager: manager?.program, missing, later, offered };
+}
+
+const NOTHING: ReadonlySet<string> = new Set();
+
+async function lookAtOffer(
+  guest: GuestView,
+  manager: PackageManager | undefined,
+  wanted: readonly Requirement[],
+): Promise<ReadonlySet<string>> {
+  const { offers } = manager ?? {};
+  if (!offers) return NOTHING;
+  const { stdout } = await guest.query(offers.ask(wanted.map(({ ask }) => ask)), DATABASE_TIMEOUT_MS);
+  return new Set([...stdout.matchAll(offers.names)].flatMap(([, name]) => name ?? []));
 }
 
 /** What the kernel of the next boot, and every later one, needs for its own modules. */

@@ -128,7 +128,7 @@ export function describe(change: Change): string {
     case 'set-mode':
       return `set the mode of ${change.path} to ${change.mode.toString(8).padStart(4, '0')}`;
     case 'install-packages':
-      return `install ${change.packages.join(' ')}`;
+      return `install ${[...change.packages, ...(change.welcome ?? [])].join(' ')}`;
     case 'rebuild-initrd':
       return `rebuild ${change.image} with ${change.builder}`;
     case 'install-driver':

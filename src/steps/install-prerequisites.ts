@@ -1,7 +1,8 @@
-import { blocked, type Change, due, settled } from '../change.ts';
+import { blocked, type Change, due, settled, warned } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import { isDriverInPlace } from '../facts/driver.ts';
 import type { Facts } from '../facts/facts.ts';
+import type { Requirement } from '../facts/families.ts';
 import { isUrl } from '../formats/url.ts';
 import { refusePackage, SET_PACKAGE } from './driver-preflight.ts';
 import { hostPackage, notAGuest, notChangeable } from './gates.ts';
@@ -25,19 +26,37 @@ export const installPrerequisites = defineStep({
     if (locked) return locked;
 
     const fetch = fetchPackage(config, facts);
-    const { manager, missing } = prerequisites;
-    if (missing.length === 0 && fetch) return due(fetch);
-    if (missing.length === 0) return settled(`all that a driver for ${system.kernel} is built with is there`);
-    const names = missing.map(({ name }) => name).join(', ');
+    const { manager, missing, later, offered } = prerequisites;
+    const wanted = missing.length > 0 ? missing : later.filter(({ ask }) => offered.has(ask));
+    if (wanted.length === 0 && fetch) return due(fetch);
+    if (wanted.length === 0) {
+      const there = settled(`all that a driver for ${system.kernel} is built with is there`);
+      return warned(there, later.map(lostAtNextKernel));
+    }
+    const names = wanted.map(({ name }) => name).join(', ');
     if (!config.driver.dkms && isLoaded(facts)) return settled('the driver is built and DKMS is not asked for');
     if (manager) {
-      const packages = missing.map(({ ask }) => ask);
-      const install: Change = { kind: 'install-packages', packages, because: `not installed: ${names}` };
+      const packages = wanted.map(({ ask }) => ask);
+      const welcome = missing.length > 0 ? later.map(({ ask }) => ask) : [];
+      const because = `not installed: ${names}`;
+      const install: Change = {
+        kind: 'install-packages',
+        packages,
+        ...(welcome.length > 0 ? { welcome } : {}),
+        because,
+      };
       return fetch ? due(fetch, install) : due(install);
     }
     return blocked(`not installed: ${names}, and there is no package manager`, `install them by hand: ${names}`);
   },
 });
+
+/** The driver of this kernel needs none of it, and no repository that the guest knows has it. */
+function lostAtNextKernel({ name, follows }: Requirement): string {
+  return follows
+    ? `${name} is not installed: the next kernel update comes without headers, and without a driver`
+    : `${name} is not installed: the next boot takes that kernel, for which no driver can be built`;
+}
 
 const noDriver = blocked('no NVIDIA driver is installed, and no driver package is given', SET_PACKAGE);
 

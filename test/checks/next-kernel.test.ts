@@ -89,15 +89,15 @@ test.each([
 });
 
 describe('headers', () => {
-  const lacks = (...missing: Facts['prerequisites']['missing']) => ({
+  const lacks = (given: Partial<Facts['prerequisites']>) => ({
     ...byDkms,
-    prerequisites: { manager: 'apt-get', missing },
+    prerequisites: { manager: 'apt-get', missing: [], later: [], offered: new Set<string>(), ...given },
   });
 
   test('that do not come with the next kernel are a warning', () => {
     const found = find(
       'headers-missing',
-      lacks({ name: 'linux-headers-amd64', ask: 'linux-headers-amd64', follows: true }),
+      lacks({ later: [{ name: 'linux-headers-amd64', ask: 'linux-headers-amd64', follows: true }] }),
     );
     expect(found).toMatchObject({
       severity: 'warning',
@@ -107,9 +107,12 @@ describe('headers', () => {
   });
 
   test('of a kernel that is there are a warning, and other packages are none', () => {
-    const gone = find('headers-missing', lacks({ name: 'linux-headers-6.1', ask: 'linux-headers-6.1', headers: true }));
+    const gone = find(
+      'headers-missing',
+      lacks({ missing: [{ name: 'linux-headers-6.1', ask: 'linux-headers-6.1', headers: true }] }),
+    );
     expect(gone?.cause).toContain('installed without its headers');
-    expect(find('headers-missing', lacks({ name: 'gcc', ask: 'gcc' }))).toBeUndefined();
+    expect(find('headers-missing', lacks({ missing: [{ name: 'gcc', ask: 'gcc' }] }))).toBeUndefined();
   });
 });
 

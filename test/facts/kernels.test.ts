@@ -90,7 +90,7 @@ describe('the kernel of the next boot', () => {
 describe('what the kernels to come need', () => {
   const DEBIAN = { 'etc/os-release': 'ID=debian\n' };
   const names = async (look: ReturnType<typeof guest>) =>
-    (await look.fact('prerequisites')).missing.map(({ ask }) => ask);
+    (await look.fact('prerequisites')).later.map(({ ask }) => ask);
   const dpkg = (...installed: string[]) => ({
     'dpkg-query': `shift 2
 for name; do case $name in
@@ -118,6 +118,18 @@ esac; done`,
       'linux-image-extra-virtual',
     ];
     expect(await names(guest({ ...DEBIAN, ...built }, dpkg(kernel, ...own)))).toEqual([headers]);
+  });
+
+  test('are offered where the lists on the guest have a candidate', async () => {
+    const policy = `for name; do case $name in
+  policy) ;;
+  linux-headers-amd64) printf '%s:\\n  Installed: (none)\\n  Candidate: 6.1.170-1\\n  Version table:\\n     6.1.170-1 500\\n' "$name" ;;
+  *) printf '%s:\\n  Installed: (none)\\n  Candidate: (none)\\n  Version table:\\n' "$name" ;;
+esac; done`;
+    const programs = { ...dpkg('linux-image-amd64'), 'apt-get': 'exit 100', 'apt-cache': policy };
+    const { later, offered } = await guest({ ...DEBIAN, ...built, ...newer }, programs).fact('prerequisites');
+    expect(later.map(({ ask }) => ask)).toEqual([`linux-headers-${NEWER}`, 'linux-headers-amd64']);
+    expect([...offered]).toEqual(['linux-headers-amd64']);
   });
 
   test('are none where nothing follows, or where DKMS is not asked for', async () => {

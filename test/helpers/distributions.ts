@@ -32,7 +32,16 @@ const EVERYWHERE = [
 const RPM_DRACUT = [...EVERYWHERE, 'rpm', 'dracut', 'lsinitrd'];
 const APT = [
   ...EVERYWHERE,
-  ...['apt-get', 'dpkg-query', 'mkinitramfs', 'update-initramfs', 'lsinitramfs', 'unmkinitramfs', 'run-parts'],
+  ...[
+    'apt-get',
+    'apt-cache',
+    'dpkg-query',
+    'mkinitramfs',
+    'update-initramfs',
+    'lsinitramfs',
+    'unmkinitramfs',
+    'run-parts',
+  ],
 ];
 
 // os-release texts: typed after what these systems print.

@@ -139,7 +139,7 @@ export const HEALTHY: Facts = {
   ...versions('570.211.01'),
   kernels: { next: undefined },
   secureBoot: { unsigned: 'taken', evidence: [], keys: {} },
-  prerequisites: { manager: 'zypper', missing: [] },
+  prerequisites: { manager: 'zypper', missing: [], later: [], offered: new Set() },
   ...smi('Licensed'),
   gridd: {
     binary: true,

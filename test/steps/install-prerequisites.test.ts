@@ -39,7 +39,7 @@ const bare: Seen = {
     content: undefined,
   },
   driver: { installed: undefined, onDisk: undefined, loaded: undefined, dkms: undefined },
-  prerequisites: { manager: 'zypper', missing: needed },
+  prerequisites: { manager: 'zypper', missing: needed, later: [], offered: new Set() },
 };
 const loaded = { installed: VERSION, onDisk: VERSION, loaded: VERSION, dkms: [] };
 
@@ -61,7 +61,9 @@ describe('a bare guest', () => {
   });
 
   test('without a package manager is blocked', () => {
-    expect(judge({ ...bare, prerequisites: { manager: undefined, missing: needed.slice(2, 3) } })).toEqual({
+    expect(
+      judge({ ...bare, prerequisites: { ...bare.prerequisites, manager: undefined, missing: needed.slice(2, 3) } }),
+    ).toEqual({
       is: 'blocked',
       because: 'not installed: gcc, and there is no package manager',
       remedy: 'install them by hand: gcc',
@@ -69,7 +71,7 @@ describe('a bare guest', () => {
   });
 
   test('with everything there is settled', () => {
-    expect(judge({ ...bare, prerequisites: { manager: 'zypper', missing: [] } })).toEqual({
+    expect(judge({ ...bare, prerequisites: { ...bare.prerequisites, missing: [] } })).toEqual({
       is: 'settled',
       because: `all that a driver for ${KERNEL} is built with is there`,
     });
@@ -159,5 +161,48 @@ describe('a machine that is refused', () => {
 
   test('is not a guest with a vGPU', () => {
     expect(notAGuestForUs(bare)).toBeUndefined();
+  });
+});
+
+describe('what later kernels need', () => {
+  const later = [
+    { name: 'linux-headers-6.8.0-90-generic', ask: 'linux-headers-6.8.0-90-generic', headers: true as const },
+    { name: 'linux-headers-generic', ask: 'linux-headers-generic', follows: true as const },
+  ];
+
+  test('is welcome beside what the driver is built with now, and no condition', () => {
+    expect(judge({ ...bare, prerequisites: { ...bare.prerequisites, missing: needed.slice(2, 3), later } })).toEqual({
+      is: 'due',
+      changes: [
+        {
+          kind: 'install-packages',
+          packages: ['gcc'],
+          welcome: ['linux-headers-6.8.0-90-generic', 'linux-headers-generic'],
+          because: 'not installed: gcc',
+        },
+      ],
+    });
+  });
+
+  test('is installed where the package manager has it, and a warning where it has not', () => {
+    const prerequisites = { manager: 'apt-get', missing: [], later, offered: new Set(['linux-headers-generic']) };
+    expect(judge({ ...bare, prerequisites })).toEqual({
+      is: 'due',
+      changes: [
+        {
+          kind: 'install-packages',
+          packages: ['linux-headers-generic'],
+          because: 'not installed: linux-headers-generic',
+        },
+      ],
+    });
+    expect(judge({ ...bare, prerequisites: { ...prerequisites, offered: new Set() } })).toEqual({
+      is: 'settled',
+      because: `all that a driver for ${KERNEL} is built with is there`,
+      warnings: [
+        'linux-headers-6.8.0-90-generic is not installed: the next boot takes that kernel, for which no driver can be built',
+        'linux-headers-generic is not installed: the next kernel update comes without headers, and without a driver',
+      ],
+    });
   });
 });

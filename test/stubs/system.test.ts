@@ -160,6 +160,16 @@ describe('the stand-in package managers', () => {
     expect((await guest.run('rpm', '--query', '--queryformat', '%{NAME}\\n', 'gcc')).stdout).toBe('gcc\n');
   });
 
+  test('apt-cache has a candidate for what the lists have, and none before the first update', async () => {
+    using guest = makeFolderGuest({ distribution: 'ubuntu-24.04' });
+    const policy = () => guest.run('apt-cache', 'policy', 'gcc', 'no-such-package');
+    expect(await policy()).toMatchObject({ code: 0, stdout: '' });
+    await guest.run('apt-get', 'update');
+    const { stdout, stderr } = await policy();
+    expect(stdout).toMatch(/^gcc:\n {2}Installed: \(none\)\n {2}Candidate: \d\S+\n {2}Version table:\n$/);
+    expect(stderr).toContain('Unable to locate package no-such-package');
+  });
+
   test('apt-get finds nothing before its first update', async () => {
     using guest = makeFolderGuest({ family: 'debian' });
     const install = () => guest.run('apt-get', '--assume-yes', 'install', 'gcc');
