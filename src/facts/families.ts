@@ -76,6 +76,8 @@ const RPM_LOCKED = "can't create transaction lock on";
 /** EPEL's dkms wants the headers that match some kernel, and dnf would bring the newest kernel along with them. */
 const KERNELS = ['kernel', 'kernel-core', 'kernel-uek', 'kernel-uek-core'];
 
+/** As a package of one kernel is asked for; dnf 5 ends no line by itself, and dnf 4 then ends each twice. */
+const NEVRA = '%{name}-%{version}-%{release}.%{arch}\\n';
 const dnf = (program: 'dnf' | 'yum'): PackageManager => ({
   program,
   // by itself it waits for another one without an end
@@ -87,6 +89,10 @@ const dnf = (program: 'dnf' | 'yum'): PackageManager => ({
     'install',
     ...packages,
   ],
+  offers: {
+    ask: names => [program, '--cacheonly', '--quiet', 'repoquery', '--queryformat', NEVRA, ...names],
+    names: /^(\S+)$/gm,
+  },
   env: () => ({}),
   // dnf(8): 200, a problem with acquiring a lock
   locked: {

@@ -160,6 +160,15 @@ describe('the stand-in package managers', () => {
     expect((await guest.run('rpm', '--query', '--queryformat', '%{NAME}\\n', 'gcc')).stdout).toBe('gcc\n');
   });
 
+  test('dnf tells from its cache alone what could be installed, if it has one', async () => {
+    using guest = makeFolderGuest({ family: 'rhel' });
+    const argv = ['--cacheonly', '--quiet', 'repoquery', '--queryformat', '%{name}-%{version}-%{release}.%{arch}\\n'];
+    const ask = () => guest.run('dnf', ...argv, `kernel-devel-${guest.kernel}`, 'no-such-package');
+    expect(await ask()).toMatchObject({ code: 0, stdout: `kernel-devel-${guest.kernel}\n\n`, stderr: '' });
+    guest.write('/var/lib/stubs/no-dnf-cache', '');
+    expect(await ask()).toMatchObject({ code: 1, stdout: '' });
+  });
+
   test('apt-cache has a candidate for what the lists have, and none before the first update', async () => {
     using guest = makeFolderGuest({ distribution: 'ubuntu-24.04' });
     const policy = () => guest.run('apt-cache', 'policy', 'gcc', 'no-such-package');
