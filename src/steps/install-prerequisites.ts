@@ -38,7 +38,8 @@ export const installPrerequisites = defineStep({
     if (manager) {
       const packages = wanted.map(({ ask }) => ask);
       const welcome = missing.length > 0 ? later.map(({ ask }) => ask) : [];
-      const because = `not installed: ${names}`;
+      const ofLater = welcome.length > 0 ? `, and for later kernels ${welcome.join(', ')}` : '';
+      const because = `not installed: ${names}${ofLater}`;
       const install: Change = {
         kind: 'install-packages',
         packages,

@@ -178,7 +178,7 @@ describe('what later kernels need', () => {
           kind: 'install-packages',
           packages: ['gcc'],
           welcome: ['linux-headers-6.8.0-90-generic', 'linux-headers-generic'],
-          because: 'not installed: gcc',
+          because: 'not installed: gcc, and for later kernels linux-headers-6.8.0-90-generic, linux-headers-generic',
         },
       ],
     });
