@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { appendFile, chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -46,6 +46,16 @@ class Copy implements Disposable {
 
   read(path: string): string {
     return readFileSync(this.at(path), 'utf8');
+  }
+
+  /** With a time after all that was said: a file's time is that of the kernel's last tick, some milliseconds ago. */
+  async writeLater(path: string, text: string): Promise<void> {
+    const saidMs = Date.now();
+    const write = async () => {
+      await this.write(path, text);
+      return statSync(this.at(path)).ctimeMs;
+    };
+    await expect.poll(write, { interval: 1 }).toBeGreaterThan(saidMs);
   }
 
   /** As the daemon or the kernel would have said it just now. */
@@ -251,7 +261,7 @@ const SPOILED: readonly (readonly [string, (guest: Copy) => Promise<void>, strin
       await guest.say('nvidia-gridd', 'Started (4242)', 4242);
       await guest.say('nvidia-gridd', 'Failed to decode signature from token received', 4242);
       await unlicensed(guest);
-      await guest.write(token(guest), licensed.tokenText);
+      await guest.writeLater(token(guest), licensed.tokenText);
     },
     'error daemon-outdated',
   ],
