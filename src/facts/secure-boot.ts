@@ -19,7 +19,8 @@ export interface SigningKey extends KeyPair {
   readonly enrollment: Enrollment;
 }
 
-const EFI = '/sys/firmware/efi';
+/** Named as evidence only where it is absent: such a guest has nowhere to enroll a key. */
+export const EFI = '/sys/firmware/efi';
 /** Four bytes of attributes, and then 1 for on (UEFI specification, 3.3). */
 const VARIABLE = `${EFI}/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c`;
 const SIG_ENFORCE = '/sys/module/module/parameters/sig_enforce';

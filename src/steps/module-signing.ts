@@ -1,7 +1,7 @@
 import { blocked, type Verdict } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
-import type { SigningKey } from '../facts/secure-boot.ts';
+import { EFI, type SigningKey } from '../facts/secure-boot.ts';
 import type { KeyPair } from '../formats/dkms-framework.ts';
 import { isAtLeast } from '../formats/run-header.ts';
 
@@ -43,13 +43,21 @@ const NOT_NEEDED: Signing = { is: 'not-needed' };
 const MAKE_AND_NAME_A_KEY =
   'make a key pair, enroll its certificate (mokutil --import), and name both in driver.signingKey and driver.signingCertificate';
 
+/** Without UEFI it is the kernel's command line, or its maker, that asks for signatures, and no key can be enrolled. */
+const WITHOUT_UEFI =
+  'take module.sig_enforce and lockdown= off the kernel command line and reboot; or, where the kernel trusts a key of yours, name it in driver.signingKey and driver.signingCertificate';
+
 function impossible({ secureBoot }: Pick<Facts, 'secureBoot'>, because: string, remedy: string): Signing {
   const shown = secureBoot.evidence.map(({ at, shows }) => `${at}: ${shows}`).join('; ');
   const kernel =
     secureBoot.unsigned === 'refused'
       ? 'this kernel loads signed modules only'
       : 'Secure Boot is on, and this kernel may load signed modules only';
-  return { is: 'impossible', verdict: blocked(`${kernel} (${shown}), and ${because}`, remedy) };
+  const canFollow = secureBoot.keys.given !== undefined || !secureBoot.evidence.some(({ at }) => at === EFI);
+  return {
+    is: 'impossible',
+    verdict: blocked(`${kernel} (${shown}), and ${because}`, canFollow ? remedy : WITHOUT_UEFI),
+  };
 }
 
 function faultOf(key: SigningKey, how: 'named' | 'found') {

@@ -653,6 +653,17 @@ describe('a kernel that wants signatures', () => {
     ).toMatchObject({ is: 'blocked' });
   });
 
+  test('without UEFI is not sent to enroll a key, which it could not', () => {
+    const mok = { secret: '/var/lib/dkms/mok.key', certificate: '/var/lib/dkms/mok.pub' };
+    const seen = guest({ dkms: { ...mok, present: 'neither', enrollment: 'unknown' } });
+    const evidence = [{ at: '/sys/firmware/efi', shows: 'not there: this guest has no UEFI' }];
+    expect(judge(seen)).toMatchObject({ remedy: expect.stringContaining('mokutil --import') });
+    expect(judge({ ...seen, secureBoot: { ...seen.secureBoot, evidence } })).toMatchObject({
+      is: 'blocked',
+      remedy: expect.stringMatching(/^take module\.sig_enforce and lockdown= off the kernel command line/),
+    });
+  });
+
   test.each<[string, Facts['secureBoot']['keys'], string, string]>([
     ['has no key', {}, 'no key is named', 'driver.signingKey'],
     [
