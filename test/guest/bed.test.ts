@@ -33,6 +33,7 @@ describe('a machine on which guests are to be built', () => {
 
 describe('guests that cannot be played', () => {
   test.each([
+    'containers.ts',
     'container-journey.ts',
     'families/journey.ts',
     'license/container.ts',
