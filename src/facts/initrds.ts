@@ -1,4 +1,5 @@
 import type { InitrdBuilder } from '../change.ts';
+import { compareReleases } from '../formats/kernel-release.ts';
 import type { GuestView } from '../guest/guest.ts';
 import type { Look } from './facts.ts';
 import type { Family } from './families.ts';
@@ -24,8 +25,6 @@ export interface InitrdImage {
 /** dracut reads every *.conf here; the file tells it what to put into each image, now and at every kernel update. */
 export const DRACUT_DROP_IN = '/etc/dracut.conf.d/50-vgpu-guest.conf';
 
-const byVersion = new Intl.Collator('en', { numeric: true }).compare;
-
 export async function collectInitrds({ guest, fact }: Look): Promise<InitrdsFact> {
   const { family, kernel } = await fact('system');
   const [builder, kernels, freeBytes, text, stat] = await Promise.all([
@@ -35,7 +34,7 @@ export async function collectInitrds({ guest, fact }: Look): Promise<InitrdsFact
     guest.readText(DRACUT_DROP_IN),
     guest.stat(DRACUT_DROP_IN),
   ]);
-  const matter = kernels.filter(release => release === kernel || byVersion(release, kernel) > 0);
+  const matter = kernels.filter(release => release === kernel || compareReleases(release, kernel) > 0);
   const images = await Promise.all(matter.map(release => lookAtImage(guest, family, release)));
   return {
     builder,

@@ -1,3 +1,4 @@
+import { compareReleases } from '../formats/kernel-release.ts';
 import type { GuestView } from '../guest/guest.ts';
 import type { Look } from './facts.ts';
 import { hasBuildTree } from './prerequisites.ts';
@@ -27,7 +28,6 @@ const DKMS_TREE = '/var/lib/dkms/nvidia';
 /** Red Hat's word on what the boot loader takes, whichever boot loader it is. */
 const GRUBBY = ['grubby', '--default-kernel'] as const;
 const GRUB_DEFAULTS = '/etc/default/grub';
-const byVersion = new Intl.Collator('en', { numeric: true }).compare;
 
 export async function collectKernels({ guest, fact }: Look): Promise<KernelsFact> {
   const { kernel } = await fact('system');
@@ -66,13 +66,13 @@ async function newest(guest: GuestView, running: string) {
   const defaults = (await guest.readText(GRUB_DEFAULTS)) ?? '';
   const chosen = /^\s*GRUB_DEFAULT=["']?([^"'\s]*)/m.exec(defaults)?.[1] ?? '0';
   if (chosen !== '0' && chosen !== 'saved') return undefined;
-  const newer = (await guest.list(MODULES)).filter(release => byVersion(release, running) > 0);
+  const newer = (await guest.list(MODULES)).filter(release => compareReleases(release, running) > 0);
   const bootable = await Promise.all(
     newer.map(async release => ((await hasImage(guest, release)) ? release : undefined)),
   );
   const release = bootable
     .filter(each => each !== undefined)
-    .toSorted(byVersion)
+    .toSorted(compareReleases)
     .at(-1);
   return release ? { release, from: `it is the newest kernel in ${MODULES} and /boot` } : undefined;
 }
