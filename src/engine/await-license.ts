@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { collect, lookAt } from '../facts/facts.ts';
+import { collect, type Look, lookAt } from '../facts/facts.ts';
 import { failureOf, type GriddUnit } from '../facts/gridd.ts';
 import type { SmiFact } from '../facts/smi.ts';
 import { type LicenseSource, serversInWords } from '../formats/license-log.ts';
@@ -22,6 +22,8 @@ export interface LicenseOutcome {
   readonly remedy: string | undefined;
   /** The daemon itself has said what is wrong, and something is known to do about it. */
   readonly isExplained?: boolean;
+  /** What was seen last, when the wait ended. */
+  readonly look: Look;
 }
 
 /**
@@ -88,11 +90,15 @@ async function poll({ guest, config, wait, listener, bell, source }: Poll): Prom
     wait.signal.throwIfAborted();
     const { successes } = listener.talk();
     const lookedMs = performance.now();
-    const { smi, gridd } = await collect(lookAt(guest, config), ['smi', 'gridd']);
+    const look = lookAt(guest, config);
+    const { smi, gridd } = await collect(look, ['smi', 'gridd']);
     const license = licenseOf(config, smi);
-    if (license.state === 'licensed')
-      return licensed(`nvidia-smi says that the guest is licensed: ${describe(license)}`);
-    if (license.state === 'not-required') return licensed('nvidia-smi says that the guest needs no license');
+    if (license.state === 'licensed') {
+      // the proof is here, and its line in the log is what a person will look for
+      if (listener.talk().successes === 0) await bell.wait(LAST_WORDS_MS);
+      return licensed(`nvidia-smi says that the guest is licensed: ${describe(license)}`, look);
+    }
+    if (license.state === 'not-required') return licensed('nvidia-smi says that the guest needs no license', look);
     wait.tell.progress(`waiting for the license: ${wordsOf(smi)}`);
 
     if (isDead(gridd.unit) || listener.talk().failure?.hard) {
@@ -100,18 +106,21 @@ async function poll({ guest, config, wait, listener, bell, source }: Poll): Prom
       const talk = listener.talk();
       // somebody may just have restarted it
       const { unit } = await lookAt(guest, config).fact('gridd');
-      if (isDead(unit)) return unlicensed(obituary(unit), talk, smi, LOOK_INTO_THE_JOURNAL);
-      if (talk.failure?.hard) return unlicensed('nvidia-gridd gets no license', talk, smi, askTheServer(source));
+      if (isDead(unit)) return unlicensed(obituary(unit), talk, { smi, look }, LOOK_INTO_THE_JOURNAL);
+      if (talk.failure?.hard)
+        return unlicensed('nvidia-gridd gets no license', talk, { smi, look }, askTheServer(source));
     }
     const leftMs = deadlineMs - performance.now();
     const hasNews = () => listener.talk().successes > successes && hurriedLooks < MOST_HURRIED_LOOKS;
     if (leftMs <= 0 && !hasNews()) {
       const remedy = isWithoutFeature(config, smi) ? REBOOT_FOR_THE_FEATURE : askTheServer(source);
-      return unlicensed(`no license has come within ${wait.timeoutMs / 1000} s`, listener.talk(), smi, remedy);
+      const late = `no license has come within ${wait.timeoutMs / 1000} s`;
+      return unlicensed(late, listener.talk(), { smi, look }, remedy);
     }
     // a slow nvidia-smi is not asked all the time
     const restMs = Math.max(pauseMs, performance.now() - lookedMs);
-    await rest(guest, config, Math.min(restMs, Math.max(leftMs, 0)), bell, () => hasNews() || wait.signal.aborted);
+    const isHurried = () => hasNews() || wait.signal.aborted;
+    await rest(guest, config, { ms: Math.min(restMs, Math.max(leftMs, 0)), unit: gridd.unit, bell, isHurried });
     if (hasNews()) {
       hurriedLooks++;
       pauseMs = 0;
@@ -119,14 +128,24 @@ async function poll({ guest, config, wait, listener, bell, source }: Poll): Prom
   }
 }
 
-/** Until the time is over, somebody is in a hurry, or the daemon has died. */
-async function rest(guest: Guest, config: Config, ms: number, bell: Bell, isHurried: () => boolean): Promise<void> {
+interface Rest {
+  readonly ms: number;
+  readonly unit: GriddUnit;
+  readonly bell: Bell;
+  readonly isHurried: () => boolean;
+}
+
+/** Until the time is over, somebody is in a hurry, or the daemon has died. systemd is asked once its process is gone, and not before. */
+async function rest(guest: Guest, config: Config, { ms, unit, bell, isHurried }: Rest): Promise<void> {
   const endMs = performance.now() + ms;
+  let { mainPid } = unit;
   while (!isHurried() && performance.now() < endMs) {
     await bell.wait(Math.min(UNIT_LOOK_MS, endMs - performance.now()));
     if (isHurried() || performance.now() >= endMs) return;
-    const { unit } = await lookAt(guest, config).fact('gridd');
-    if (isDead(unit)) return;
+    if (mainPid !== undefined && (await guest.stat(`/proc/${mainPid}`))) continue;
+    const { unit: now } = await lookAt(guest, config).fact('gridd');
+    if (isDead(now)) return;
+    mainPid = now.mainPid;
   }
 }
 
@@ -153,11 +172,16 @@ async function withWhatLacks(outcome: LicenseOutcome, guest: Guest, config: Conf
   };
 }
 
-function licensed(explanation: string): LicenseOutcome {
-  return { licensed: true, explanation, remedy: undefined };
+function licensed(explanation: string, look: Look): LicenseOutcome {
+  return { licensed: true, explanation, remedy: undefined, look };
 }
 
-function unlicensed(how: string, { failure, last }: Talk, smi: SmiFact, remedy: string): LicenseOutcome {
+interface Seen {
+  readonly smi: SmiFact;
+  readonly look: Look;
+}
+
+function unlicensed(how: string, { failure, last }: Talk, { smi, look }: Seen, remedy: string): LicenseOutcome {
   const said = failure
     ? `${failure.meaning} (nvidia-gridd: ${failure.message})`
     : last
@@ -165,7 +189,7 @@ function unlicensed(how: string, { failure, last }: Talk, smi: SmiFact, remedy: 
       : 'nvidia-gridd has said nothing';
   const explanation = `${how}: ${said}; ${wordsOf(smi)}`;
   const isExplained = failure?.remedy !== undefined;
-  return { licensed: false, explanation, remedy: failure?.remedy ?? remedy, isExplained };
+  return { licensed: false, explanation, remedy: failure?.remedy ?? remedy, isExplained, look };
 }
 
 function obituary(unit: GriddUnit): string {

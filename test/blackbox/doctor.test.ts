@@ -55,7 +55,7 @@ class Copy implements Disposable {
       await this.write(path, text);
       return statSync(this.at(path)).ctimeMs;
     };
-    await expect.poll(write, { interval: 1 }).toBeGreaterThan(saidMs);
+    await expect.poll(write, { interval: 1, timeout: 30_000 }).toBeGreaterThan(saidMs);
   }
 
   /** As the daemon or the kernel would have said it just now. */

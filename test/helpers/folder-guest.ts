@@ -372,6 +372,8 @@ export function makeFolderGuest(options: FolderGuestOptions = {}): FolderGuest {
 
   async function reboot(): Promise<Boot> {
     endDaemon();
+    const mainPid = read('/var/lib/stubs/units/nvidia-gridd.service/pid')?.trim();
+    if (mainPid) remove(`/proc/${mainPid}`);
     remove('/var/lib/stubs/reboot-asked');
     remove('/var/lib/stubs/units');
     write('/var/lib/stubs/units/multi-user.target/active', 'active\n');
