@@ -1,4 +1,3 @@
-import type { Config } from '../config/schema.ts';
 import { lookForAll, type Plan, plan } from '../engine/plan.ts';
 import { lookAt } from '../facts/facts.ts';
 import type { GuestView } from '../guest/guest.ts';
@@ -23,12 +22,6 @@ export async function planCommand(options: CommonOptions & SettingOptions, io: I
     if (told.length > 0) io.out(planText(told, present, paintFor(process.stdout, options.color)));
   }
   return exitCode(planned, options.detailedExitcode ?? false);
-}
-
-/** What a guest needs next, for those who only ask: whether it is a reboot. */
-export async function judgeAll(guest: GuestView, config: Config): Promise<Plan> {
-  const steps = selectSteps();
-  return plan(steps, config, await lookForAll(steps, lookAt(guest, config)));
 }
 
 function exitCode(planned: Plan, detailed: boolean): number {

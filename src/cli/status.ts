@@ -1,12 +1,12 @@
-import { rebootNeeded } from '../engine/plan.ts';
-import { lookAt } from '../facts/facts.ts';
+import { lookForAll, plan, rebootNeeded } from '../engine/plan.ts';
+import { type Look, lookAt } from '../facts/facts.ts';
 import { shownBy } from '../facts/graphics.ts';
 import { statusJson, statusText } from '../report/status-report.ts';
 import { licenseOf } from '../steps/await-license.ts';
+import { journey } from '../steps/index.ts';
 import { EXIT } from './exit.ts';
 import type { CommonOptions, Io } from './io.ts';
 import { openEyesFor } from './open.ts';
-import { judgeAll } from './plan.ts';
 import { readConfig } from './settings.ts';
 
 /** The guest at a glance. */
@@ -14,7 +14,7 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
   const guest = openEyesFor(options, io);
   const { config } = await readConfig(guest, options, io.env);
   const look = lookAt(guest, config);
-  const [system, gpus, smi, driver, gridd, kernels, graphics, virtualization, planned] = await Promise.all([
+  const [system, gpus, smi, driver, gridd, kernels, graphics, virtualization, needsReboot] = await Promise.all([
     look.fact('system'),
     look.fact('gpus'),
     look.fact('smi'),
@@ -23,7 +23,7 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
     look.fact('kernels'),
     look.fact('graphics'),
     guest.query(['systemd-detect-virt']),
-    judgeAll(guest, config),
+    needsRebootNext(look),
   ]);
   // DMI and lspci are slow, and asked only where nothing else knows
   const [virtualHost, displayNames] = await Promise.all([
@@ -41,7 +41,7 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
     virtualization: virtualization.stdout.trim() || virtualHost || 'unknown',
     license: licenseOf(config, smi),
     shown: shownBy({ graphics, smi }),
-    rebootNeeded: rebootNeeded(planned),
+    rebootNeeded: needsReboot,
   });
   if (options.json) io.json(status);
   else io.out(statusText(status));
@@ -52,8 +52,12 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
 export async function rebootRequiredCommand(options: CommonOptions, io: Io): Promise<number> {
   const guest = openEyesFor(options, io);
   const { config } = await readConfig(guest, options, io.env);
-  const needed = rebootNeeded(await judgeAll(guest, config));
+  const needed = await needsRebootNext(lookAt(guest, config));
   if (options.json) io.json({ schema: 'vgpu-guest/reboot-required/1', rebootNeeded: needed });
   else if (!options.quiet) io.out(needed ? 'a reboot is needed' : 'no reboot is needed');
   return needed ? 0 : 1;
+}
+
+async function needsRebootNext(look: Look): Promise<boolean> {
+  return rebootNeeded(plan(journey, look.config, await lookForAll(journey, look)));
 }

@@ -12,15 +12,11 @@ export interface GraphicsFact {
   }[];
   /** The newest log of an X server; undefined: there is none of this boot. */
   readonly log: ({ readonly path: string } & XorgLog) | undefined;
-  /** ActiveState of display-manager.service, which is a link to the one that counts. */
-  readonly displayManager: string;
   /** When the X server that runs longest was started; undefined: none runs. */
   readonly xSinceUs: number | undefined;
   /** Displays on the PCI bus that are not NVIDIA's, as a hypervisor emulates them. */
   readonly otherDisplays: readonly string[];
 }
-
-export const DISPLAY_MANAGER = 'display-manager.service';
 
 /** Names of programs (comm), by what they show. */
 const PROGRAMS: Readonly<Record<string, GraphicsFact['programs'][number]['kind']>> = {
@@ -47,10 +43,9 @@ const DISPLAY_CLASS = /^0x03/;
 const NVIDIA = '0x10de';
 
 export async function collectGraphics({ guest, fact }: Look): Promise<GraphicsFact> {
-  const [found, log, shown, displays, screen] = await Promise.all([
+  const [found, log, displays, screen] = await Promise.all([
     lookForPrograms(guest),
     newestLog(guest),
-    guest.query(['systemctl', 'is-active', DISPLAY_MANAGER]),
     otherDisplays(guest),
     fact('screen'),
   ]);
@@ -61,7 +56,6 @@ export async function collectGraphics({ guest, fact }: Look): Promise<GraphicsFa
   return {
     programs: found.filter(({ name }) => !(isX && name === 'gnome-shell')),
     log,
-    displayManager: shown.stdout.trim() || 'unknown',
     xSinceUs: since.length > 0 ? Math.min(...since) : undefined,
     otherDisplays: displays,
   };

@@ -34,7 +34,7 @@ const NO_REST = 416;
  * the sha256 that was asked for.
  */
 export async function downloadFile(root: string, url: string, path: string, around: Around): Promise<void> {
-  const target = await locate(root, path);
+  const target = locate(root, path);
   const part = `${target}.part`;
   const resumed = (await sizeOf(part)) > 0;
   await bringAll(url, part, path, around);

@@ -23,7 +23,7 @@ export function openFileEyes(root: string): FileEyes {
 
   const eyes: FileEyes = {
     async readText(path, limitBytes = MIB) {
-      const bytes = await readAtMost(await at(path), limitBytes + 1).catch(error => {
+      const bytes = await readAtMost(at(path), limitBytes + 1).catch(error => {
         if (error.code !== 'EISDIR') throw error;
         throw new AgentError(`${path} is a directory, and should be a file`, {
           remedy: `look at ${path}: it is not what its name says`,
@@ -39,11 +39,11 @@ export function openFileEyes(root: string): FileEyes {
     },
 
     async readStart(path, limitBytes) {
-      return (await readAtMost(await at(path), limitBytes))?.toString('latin1');
+      return (await readAtMost(at(path), limitBytes))?.toString('latin1');
     },
 
     async readEnd(path, limitBytes) {
-      const target = await at(path);
+      const target = at(path);
       return await orAbsent(async () => {
         await using file = await open(target, 'r');
         const { size } = await file.stat();
@@ -55,7 +55,7 @@ export function openFileEyes(root: string): FileEyes {
     },
 
     async digest(path, algorithm, fromByte = 0) {
-      const file = await at(path);
+      const file = at(path);
       return await orAbsent(async () => {
         const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
         if (size < WORTH_KEEPING_BYTES) return await digestOf(file, algorithm, fromByte);
@@ -67,20 +67,20 @@ export function openFileEyes(root: string): FileEyes {
     },
 
     async list(path) {
-      return (await orAbsent(async () => (await readdir(await at(path))).sort())) ?? [];
+      return (await orAbsent(async () => (await readdir(at(path))).sort())) ?? [];
     },
 
     async stat(path) {
-      return await orAbsent(async () => fileStat(await stat(await at(path), { bigint: true })));
+      return await orAbsent(async () => fileStat(await stat(at(path), { bigint: true })));
     },
 
     async readLink(path) {
-      const file = await locate(root, path, 'keep');
+      const file = locate(root, path, 'keep');
       return await orAbsent(() => readlink(file), 'EINVAL');
     },
 
     async realPath(path) {
-      const file = await orAbsent(async () => realpath(await at(path)));
+      const file = await orAbsent(async () => realpath(at(path)));
       if (file === undefined || root === '/') return file;
       return file === root ? '/' : file.slice(root.length);
     },
@@ -98,7 +98,7 @@ export function openFileEyes(root: string): FileEyes {
     },
 
     async freeBytes(path) {
-      const room = await orAbsent(async () => statfs(await at(path)));
+      const room = await orAbsent(async () => statfs(at(path)));
       return room && room.bavail * room.bsize;
     },
   };

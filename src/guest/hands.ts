@@ -31,13 +31,13 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     },
 
     async copyFile(from, to, mode) {
-      const bytes = await readFile(await locate(root, from));
+      const bytes = await readFile(locate(root, from));
       if (bytes.length > COPY_LIMIT) throw new AgentError(`${from} is larger than ${COPY_LIMIT} bytes: not copied`);
       await put(to, bytes, mode);
     },
 
     async copyLarge(from, to, mode) {
-      const [source, target] = await Promise.all([locate(root, from), locate(root, to, 'keep')]);
+      const [source, target] = [locate(root, from), locate(root, to, 'keep')];
       await refuseForeignFolder(root, to, target);
       const temporary = `${target}.vgpu-guest`;
       try {
@@ -58,17 +58,17 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     },
 
     async setMode(path, mode) {
-      await chmod(await locate(root, path), mode);
+      await chmod(locate(root, path), mode);
     },
 
     async makeDirectory(path, mode) {
-      const made = await mkdir(await locate(root, path), { recursive: true, mode: 0o755 });
-      if (made !== undefined) await chmod(await locate(root, path), mode);
+      const made = await mkdir(locate(root, path), { recursive: true, mode: 0o755 });
+      if (made !== undefined) await chmod(locate(root, path), mode);
     },
 
     async rename(from, to) {
-      const source = await locate(root, from, 'keep');
-      const target = await locate(root, to, 'keep');
+      const source = locate(root, from, 'keep');
+      const target = locate(root, to, 'keep');
       await refuseForeignFolder(root, to, target);
       try {
         await rename(source, target);
@@ -85,8 +85,8 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     },
 
     async keepCopy(from, to) {
-      const source = await locate(root, from);
-      const target = await locate(root, to, 'keep');
+      const source = locate(root, from);
+      const target = locate(root, to, 'keep');
       try {
         await link(source, target);
       } catch (error) {
@@ -97,7 +97,7 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     },
 
     async prepareAppend(path, mode) {
-      const target = await locate(root, path);
+      const target = locate(root, path);
       try {
         await mkdir(dirname(target), { recursive: true, mode: 0o755 });
         await (await open(target, 'a', mode)).close();
@@ -111,17 +111,17 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     },
 
     async remove(path) {
-      await rm(await locate(root, path, 'keep'), { force: true });
+      await rm(locate(root, path, 'keep'), { force: true });
     },
 
     async removeFolder(path) {
-      await rm(await locate(root, path, 'keep'), { force: true, recursive: true });
+      await rm(locate(root, path, 'keep'), { force: true, recursive: true });
     },
   };
 
   async function put(path: string, bytes: Buffer, mode: number | undefined): Promise<void> {
     // a link is followed to its file, so that an administrator's link stays a link
-    const target = await locate(root, path).then(found => (root === '/' ? behindLinks(found) : found));
+    const target = root === '/' ? await behindLinks(path) : locate(root, path);
     const folder = dirname(target);
     await mkdir(folder, { recursive: true, mode: 0o755 });
     await refuseForeignFolder(root, path, target);

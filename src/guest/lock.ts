@@ -19,7 +19,7 @@ interface Holder {
  * Returns how to let go.
  */
 export async function takeLock(root: string): Promise<() => Promise<void>> {
-  const path = await locate(root, LOCK);
+  const path = locate(root, LOCK);
   const me: Holder = { pid: process.pid, startedTicks: (await startedTicks(process.pid)) ?? '', token: randomUUID() };
   const mine = `${path}.${me.token}`;
   await write(mine, JSON.stringify(me));

@@ -131,7 +131,14 @@ function gpuJson(gpu: Gpu, { smi, displayNames }: StatusFacts): StatusJson['gpus
   };
 }
 
-/** A person reads times in the guest's own zone. */
+/** A person reads times in the guest's own zone. Not by Intl, whose tables take longer to load than nvidia-smi to answer. */
 function localTime(rfc3339: string): string {
-  return new Date(rfc3339).toLocaleString('sv-SE', { timeZoneName: 'short' });
+  const time = new Date(rfc3339);
+  const two = (value: number) => String(value).padStart(2, '0');
+  const day = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())].join('-');
+  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(':');
+  const ahead = -time.getTimezoneOffset(); // minutes
+  const minutes = Math.abs(ahead);
+  const zone = ahead === 0 ? 'UTC' : `${ahead < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
+  return `${day} ${clock} ${zone}`;
 }

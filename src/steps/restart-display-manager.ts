@@ -1,5 +1,5 @@
 import { due, settled } from '../change.ts';
-import { DISPLAY_MANAGER } from '../facts/graphics.ts';
+import { DISPLAY_MANAGER } from '../facts/screen.ts';
 import { patchXorg } from './patch-xorg.ts';
 import { defineStep } from './step.ts';
 
@@ -7,10 +7,10 @@ import { defineStep } from './step.ts';
 export const restartDisplayManager = defineStep({
   id: 'restart-display-manager',
   title: 'Let the X server read its configuration',
-  reads: ['graphics', 'xorg'],
-  judge({ xorg: { restartDisplayManager: wanted } }, { graphics, xorg }, ahead) {
+  reads: ['screen', 'graphics', 'xorg'],
+  judge({ xorg: { restartDisplayManager: wanted } }, { screen, graphics, xorg }, ahead) {
     const since = graphics.xSinceUs;
-    if (graphics.displayManager !== 'active') return settled('no display manager runs');
+    if (screen.displayManager !== 'active') return settled('no display manager runs');
     const isOld = since !== undefined && xorg.changedUs !== undefined && since < xorg.changedUs;
     if (!wanted)
       return settled(

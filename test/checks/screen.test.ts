@@ -7,7 +7,7 @@ const none = noScreen();
 const device = (busId?: string) =>
   `Section "Device"\nIdentifier "gpu"\nDriver "nvidia"\n${busId === undefined ? '' : `BusID "${busId}"\n`}EndSection\n`;
 const xorg = (text: string): Pick<Facts, 'xorg'> => ({ xorg: { ...none.xorg, conf: { path: CONF, text } } });
-const graphical = { screen: { graphical: true, xServers: [] } };
+const graphical = { screen: { graphical: true, displayManager: 'inactive', xServers: [] } };
 const X = { pid: 812, name: 'Xorg', kind: 'x' } as const;
 const SHELL = { pid: 813, name: 'gnome-shell', kind: 'wayland' } as const;
 const LOG = { path: '/var/log/Xorg.0.log', gpus: [], drivers: [], errors: [], fatal: false };
@@ -120,7 +120,9 @@ describe('a screen', () => {
     const line = 'NVRM: GPU 0000:00:06.0: Failed to enable MSI; falling back to PCIe virtual-wire interrupts.';
     expect(find('msi-failed', kernelLog(line))).toMatchObject({ severity: 'warning', evidence: [{ shows: line }] });
     expect(find('msi-failed', {})).toBeUndefined();
-    expect(find('screen-not-back', { screen: { graphical: false, xServers: [], left: true } })).toMatchObject({
+    expect(
+      find('screen-not-back', { screen: { graphical: false, displayManager: 'inactive', xServers: [], left: true } }),
+    ).toMatchObject({
       severity: 'error',
     });
     expect(find('screen-not-back', {})).toBeUndefined();

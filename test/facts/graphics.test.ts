@@ -6,7 +6,7 @@ import { lookAt } from '../../src/facts/facts.ts';
 import { type GraphicsFact, shownBy } from '../../src/facts/graphics.ts';
 import type { SmiFact } from '../../src/facts/smi.ts';
 import { openEyes } from '../../src/guest/open-guest.ts';
-import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.ts';
+import { temporaryFolder, writeFiles } from '../helpers/temporary.ts';
 
 const collect = (root: string) => lookAt(openEyes({ root, env: {} }), configSchema.parse({})).fact('graphics');
 const X_LOG = '[ 27.9] (II) NVIDIA(0): NVIDIA GPU NVIDIA A16-4Q (GA107GL-A) at PCI:0:6:0 (GPU-0)\n';
@@ -16,7 +16,6 @@ describe('what a guest shows', () => {
     expect(await collect(temporaryFolder())).toEqual({
       programs: [],
       log: undefined,
-      displayManager: 'unknown',
       xSinceUs: undefined,
       otherDisplays: [],
     });
@@ -24,7 +23,6 @@ describe('what a guest shows', () => {
 
   it('is an X session, and the shell in it is no compositor', async () => {
     const root = temporaryFolder();
-    writeProgram(root, 'systemctl', '[ "$*" = "is-active display-manager.service" ] && echo active');
     writeFiles(root, {
       'proc/812/comm': 'Xorg\n',
       'proc/990/comm': 'gnome-shell\n',
@@ -43,7 +41,6 @@ describe('what a guest shows', () => {
     expect(await collect(root)).toMatchObject({
       programs: [{ pid: 812, name: 'Xorg', kind: 'x' }],
       log: { path: '/var/log/Xorg.0.log', gpus: ['0000:00:06.0'] },
-      displayManager: 'active',
       xSinceUs: expect.any(Number),
       otherDisplays: ['0000:00:02.0'],
     });
@@ -72,7 +69,6 @@ describe('the GPU that shows it', () => {
   const graphics = (given: Partial<GraphicsFact>): GraphicsFact => ({
     programs: [],
     log: undefined,
-    displayManager: 'active',
     xSinceUs: undefined,
     otherDisplays: [],
     ...given,

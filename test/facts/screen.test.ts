@@ -10,12 +10,16 @@ import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.
 const collect = (root: string) => lookAt(openEyes({ root, env: {} }), configSchema.parse({})).fact('screen');
 
 test('a guest without systemd and X has no screen', async () => {
-  expect(await collect(temporaryFolder())).toEqual({ graphical: false, xServers: [] });
+  expect(await collect(temporaryFolder())).toEqual({ graphical: false, displayManager: 'unknown', xServers: [] });
 });
 
 test('an X server is one whose process lives', async () => {
   const root = temporaryFolder();
-  writeProgram(root, 'systemctl', '[ "$*" = "is-active graphical.target" ] && echo active');
+  writeProgram(
+    root,
+    'systemctl',
+    '[ "$*" = "is-active graphical.target display-manager.service" ] && printf "active\\nactivating\\n"',
+  );
   writeFiles(root, {
     'tmp/.X0-lock': '       812\n',
     'tmp/.X1-lock': '       999\n',
@@ -23,7 +27,7 @@ test('an X server is one whose process lives', async () => {
     'tmp/.X9-lock': '       812\n',
     'proc/812/comm': 'Xorg\n',
   });
-  expect(await collect(root)).toEqual({ graphical: true, xServers: [0] });
+  expect(await collect(root)).toEqual({ graphical: true, displayManager: 'activating', xServers: [0] });
 });
 
 test('a link, a pipe and a folder in /tmp are no locks of X', async () => {
@@ -32,5 +36,5 @@ test('a link, a pipe and a folder in /tmp are no locks of X', async () => {
   symlinkSync('/etc/secret', join(root, 'tmp/.X0-lock'));
   mkdirSync(join(root, 'tmp/.X1-lock'));
   execFileSync('/usr/bin/mkfifo', [join(root, 'tmp/.X2-lock')]);
-  expect(await collect(root)).toEqual({ graphical: false, xServers: [] });
+  expect(await collect(root)).toEqual({ graphical: false, displayManager: 'unknown', xServers: [] });
 });

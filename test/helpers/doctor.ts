@@ -91,11 +91,10 @@ export function noScreen(): Pick<Facts, 'graphics' | 'screen' | 'xorg'> {
     graphics: {
       programs: [],
       log: undefined,
-      displayManager: 'inactive',
       xSinceUs: undefined,
       otherDisplays: ['0000:00:02.0'],
     },
-    screen: { graphical: false, xServers: [] },
+    screen: { graphical: false, displayManager: 'inactive', xServers: [] },
     xorg: { dropIns: [], conf: undefined, nvidiaXconfig: false, changedUs: undefined },
   };
 }

@@ -67,7 +67,7 @@ const bare: Seen = {
   driverPackage: given,
   driver: { installed: undefined, onDisk: undefined, loaded: undefined, dkms: [] },
   smi: { answers: false, problem: 'nvidia-smi is not there', code: 127 },
-  screen: { graphical: false, xServers: [] },
+  screen: { graphical: false, displayManager: 'inactive', xServers: [] },
   modprobe: [],
   gpus: [{ address: '0000:00:06.0', device: '2236', kind: '3d', driver: undefined, mode: 'vgpu' }],
   kernels: { next: undefined },
@@ -127,7 +127,7 @@ describe('a guest without a driver', () => {
   });
 
   test('leaves the graphical target when an X server runs in it', () => {
-    const verdict = judge({ ...bare, screen: { graphical: true, xServers: [0] } });
+    const verdict = judge({ ...bare, screen: { graphical: true, displayManager: 'inactive', xServers: [0] } });
     expect(verdict).toEqual({
       is: 'due',
       changes: [{ ...INSTALL, leaveGraphical: true, because: 'no NVIDIA driver is installed' }],
@@ -135,7 +135,7 @@ describe('a guest without a driver', () => {
   });
 
   test('is not sent to the graphical target by an X server that runs elsewhere', () => {
-    expect(judge({ ...bare, screen: { graphical: false, xServers: [1] } })).toEqual({
+    expect(judge({ ...bare, screen: { graphical: false, displayManager: 'inactive', xServers: [1] } })).toEqual({
       is: 'blocked',
       because: 'an X server outside of graphical.target holds display :1, and nothing is installed beside it',
       remedy: 'end it for the installation (a VNC server, startx), then run vgpu-guest apply again',
@@ -583,7 +583,9 @@ describe('who stands in the way of another driver', () => {
       remedy: `${remedy}, then run vgpu-guest apply again`,
     });
     // the graphical target takes its programs along
-    expect(judge({ ...old, gpuUsers, screen: { graphical: true, xServers: [0] } }).is).toBe('due');
+    expect(judge({ ...old, gpuUsers, screen: { graphical: true, displayManager: 'inactive', xServers: [0] } }).is).toBe(
+      'due',
+    );
   });
 
   test("the distribution's own driver is not overwritten", () => {

@@ -24,7 +24,8 @@ describe('a display manager', () => {
     restartDisplayManager.judge(
       configSchema.parse({ xorg }),
       {
-        graphics: { ...HEALTHY.graphics, displayManager: given.active ?? 'active', xSinceUs: given.x },
+        screen: { ...HEALTHY.screen, displayManager: given.active ?? 'active' },
+        graphics: { ...HEALTHY.graphics, xSinceUs: given.x },
         xorg: { dropIns: [], conf: undefined, nvidiaXconfig: false, changedUs: given.conf },
       },
       new Set(ahead),
@@ -62,7 +63,11 @@ describe('a display manager', () => {
 
 describe('a graphical target that was left', () => {
   const judge = (screen: { graphical: boolean; left?: true }) =>
-    returnToScreen.judge(configSchema.parse({}), { screen: { xServers: [], ...screen } }, new Set());
+    returnToScreen.judge(
+      configSchema.parse({}),
+      { screen: { displayManager: 'inactive', xServers: [], ...screen } },
+      new Set(),
+    );
 
   it('comes back', () => {
     expect(judge({ graphical: false, left: true })).toMatchObject({
@@ -92,7 +97,7 @@ describe('a remote view of the screen', () => {
       {
         vnc: { program: given.program ?? true, passwordFile: 'file' in given ? (given.file as typeof FILE) : FILE },
         ownUnits: units(given.unit ? { 'vgpu-guest-x11vnc.service': { ...NONE, ...given.unit } } : {}),
-        screen: { graphical: given.graphical ?? true, xServers: [] },
+        screen: { graphical: given.graphical ?? true, displayManager: 'inactive', xServers: [] },
         system: { ...HEALTHY.system, family: FAMILIES.find(({ id }) => id === (given.family ?? 'debian')) },
       },
       new Set(),
