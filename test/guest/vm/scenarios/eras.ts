@@ -17,6 +17,14 @@ export const eras: Scenario = { name: 'eras', furnishing: 'ready', checks };
 
 const OLDEST = '470.256.02';
 const NEWER = ['525.147.05', '550.163.01', '570.211.01'];
+const LAST = '580.105.08';
+/** Every process of the program, the package and DKMS; the pattern does not find its own shell. */
+const KILL_ALL = [
+  'for process in /proc/[0-9]*; do',
+  '  tr "\\0" " " <$process/cmdline 2>/dev/null | grep -qE "[v]gpu-guest.mjs|[n]vidia-installer|[d]kms " || continue',
+  '  kill -9 "$(basename $process)"',
+  'done',
+].join('\n');
 const STEPS = ['install-driver', 'configure-gridd', 'place-token', 'restart-gridd', 'await-license'];
 const ONLY = STEPS.flatMap(step => ['--only', step]);
 
@@ -84,6 +92,25 @@ function checks(scene: Scene): readonly Check[] {
         },
       ],
     ),
+    [
+      `an installation of ${LAST} that is killed in the middle is finished by the next run`,
+      async () => {
+        const last = buildStandInRun({ version: LAST });
+        await bring(vm, last);
+        await configure(vm, last);
+        const run = await vm.start(['vgpu-guest', 'apply', ...ONLY]);
+        await vm.waitUntilSucceeds(['test', '-e', `/var/lib/dkms/nvidia/${LAST}/build`], 8 * MINUTE_MS);
+        // with what it has started: as the kernel does when memory is out
+        await vm.succeed(['sh', '-c', KILL_ALL]);
+        assert.notEqual((await run.ended(MINUTE_MS)).code, 0);
+        const report = JSON.parse(
+          await vm.succeed(['vgpu-guest', 'apply', '--json', ...ONLY], { deadlineMs: 8 * MINUTE_MS }),
+        );
+        assert.equal(report.outcome, 'changed');
+        assert.equal(report.license.state, 'licensed');
+        assert.equal((await vm.succeed(['cat', '/sys/module/nvidia/version'])).trim(), LAST);
+      },
+    ],
     [
       'a package beside a busy module fails without harm',
       async () => {

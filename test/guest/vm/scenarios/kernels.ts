@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { buildStandInRun } from '../../../helpers/stand-in-run.ts';
 import type { Check } from '../../checks.ts';
-import { boundDriver, furnish, MINUTE_MS, type Scenario, type Scene } from '../bed.ts';
+import { boundDriver, bring, configure, furnish, MINUTE_MS, type Scenario, type Scene } from '../bed.ts';
 import { secondKernel } from '../disks.ts';
+
+const UPGRADE = '580.105.08';
 
 /** A licensed guest gets other kernels, with headers and without. */
 export const kernels: Scenario = {
@@ -61,6 +64,26 @@ function checks(scene: Scene): readonly Check[] {
         const report = JSON.parse(await vm.succeed(['vgpu-guest', 'apply', '--json'], { deadlineMs: 3 * MINUTE_MS }));
         assert.equal(report.outcome, 'settled');
         assert.equal(report.license.state, 'licensed');
+      },
+    ],
+    [
+      'an upgrade on the older kernel brings the new driver to the kernel that boots next as well',
+      async () => {
+        vm.chooseKernel(kernel);
+        await vm.reboot();
+        await vm.waitForBoot(5 * MINUTE_MS);
+        const upgrade = buildStandInRun({ version: UPGRADE });
+        await bring(vm, upgrade);
+        await configure(vm, upgrade);
+        await vm.succeed(['vgpu-guest', 'apply'], { deadlineMs: 10 * MINUTE_MS });
+        assert.equal((await vm.succeed(['cat', '/sys/module/nvidia/version'])).trim(), UPGRADE);
+        vm.chooseKernel(undefined);
+        await vm.reboot();
+        await vm.waitForBoot(5 * MINUTE_MS);
+        assert.equal((await vm.succeed(['uname', '-r'])).trim(), second);
+        assert.equal((await vm.succeed(['cat', '/sys/module/nvidia/version'])).trim(), UPGRADE);
+        const report = JSON.parse(await vm.succeed(['vgpu-guest', 'apply', '--json'], { deadlineMs: 3 * MINUTE_MS }));
+        assert.equal(report.outcome, 'settled');
       },
     ],
   ];
