@@ -66,6 +66,16 @@ function checks(scene: Scene): readonly Check[] {
         await vm.succeed(['mv', '/root/build', '/root/source', `/lib/modules/${kernel}/`]);
       },
     ],
+    [
+      'a package that finds no DKMS says so, and installs nothing',
+      async () => {
+        await vm.succeed(['mv', '/usr/sbin/dkms', '/root/dkms']);
+        const { stderr } = await vm.fail(['vgpu-guest', 'apply', ...ONLY], 1, { deadlineMs: 3 * MINUTE_MS });
+        assert.match(stderr, /install dkms, or set driver.dkms to false/);
+        await vm.fail(['test', '-e', '/var/lib/nvidia/log'], 1);
+        await vm.succeed(['mv', '/root/dkms', '/usr/sbin/dkms']);
+      },
+    ],
     ...packages.map(
       (run, index): Check => [
         index === 0
