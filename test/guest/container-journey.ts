@@ -11,6 +11,7 @@ import assert from 'node:assert/strict';
 import { join, resolve } from 'node:path';
 import { buildStandInRun } from '../helpers/stand-in-run.ts';
 import { makeToken } from '../helpers/token.ts';
+import { isResumed, RESUME_UNIT } from './callers/bed.ts';
 import { type Check, indent, runInOrder, type Tally } from './checks.ts';
 import { type Container, createContainer } from './container.ts';
 import { GRANTING_SERVICE, HARDWARE, kernelOf, plugIn, powerOn } from './hardware.ts';
@@ -62,8 +63,6 @@ const BASE = ['systemd', 'systemd-sysv', 'udev', 'kmod', 'dbus', 'zstd', `linux-
 const MINUTE_MS = 60_000;
 const PROJECT = resolve(import.meta.dirname, '../..');
 const TOKEN = '/opt/client_configuration_token_11-20-2026-10-00-00.tok';
-const MARKER = '/var/lib/vgpu-guest/resume.json';
-const RESUME_UNIT = 'vgpu-guest-resume.service';
 const PROGRAM_LOG = '/var/log/vgpu-guest.log';
 /** What a run with nothing to do leaves as it is. */
 const UNTOUCHED = ['/etc', '/boot', '/usr/lib/modules', '/var/lib/nvidia', '/var/lib/dkms'];
@@ -100,7 +99,18 @@ const DEBIAN: Omit<JourneyTraits, 'readInitrd'> = {
   },
 };
 
-/** From a bare guest to a licensed one, over a reboot, and what must hold afterwards; the guest is made and furnished, not booted. */
+/** Begins a story. */
+export function boots(guest: Container): Check {
+  return [
+    'a bare guest boots',
+    async () => {
+      await guest.boot();
+      await guest.waitForBoot();
+    },
+  ];
+}
+
+/** From a bare guest that has booted and has the program to a licensed one, over a reboot, and what must hold afterwards. */
 export function journey(guest: Container, traits: JourneyTraits, kernel: string, version: string): readonly Check[] {
   const { blacklist, initrdImage, packageManager, readInitrd } = traits;
   const manifest = () => takeManifest(guest.root, [...UNTOUCHED, `/usr/src/nvidia-${version}`]);
@@ -109,8 +119,6 @@ export function journey(guest: Container, traits: JourneyTraits, kernel: string,
     [
       'a plan for a bare guest names what is due and changes nothing',
       async () => {
-        await guest.boot();
-        await guest.waitForBoot();
         const before = manifest();
         const plan = JSON.parse(await guest.succeed(['vgpu-guest', 'plan', '--json']));
         const verdicts = plan.steps.map((step: PlannedStep) => `${step.id}: ${step.verdict.is}`);
@@ -176,9 +184,7 @@ export function journey(guest: Container, traits: JourneyTraits, kernel: string,
       async () => {
         await guest.reboot();
         await guest.waitForBoot(4 * MINUTE_MS);
-        await guest.fail(['test', '-e', MARKER], 1);
-        const { stdout } = await guest.execute(['systemctl', 'list-unit-files', '--no-legend', RESUME_UNIT]);
-        assert.equal(stdout, '');
+        await isResumed(guest);
       },
     ],
     [
@@ -278,17 +284,24 @@ interface PlannedStep {
   readonly verdict: { readonly is: string };
 }
 
-/** The built program with its own Node, the package, the token and the configuration, as an operator would lay them out. */
+/** What the bed binds into a guest that runs the built program, which has no Node of its own. */
+export const NODE = { from: process.execPath, to: '/usr/lib/vgpu-guest/node' };
+
+/** The built program, for a guest that gets it from no package. */
+export async function bringProgram(guest: Container): Promise<void> {
+  await guest.copyIn(join(PROJECT, 'dist/vgpu-guest.mjs'), '/usr/lib/vgpu-guest/vgpu-guest.mjs', 0o644);
+  await guest.write(
+    '/usr/bin/vgpu-guest',
+    `#!/bin/sh\nexec ${NODE.to} /usr/lib/vgpu-guest/vgpu-guest.mjs "$@"\n`,
+    0o755,
+  );
+}
+
+/** The guest's hardware, and the driver's package, the token and the configuration, as an operator would lay them out. */
 export async function furnish(guest: Container): Promise<string> {
   const { name, version, bytes } = buildStandInRun();
   await plugIn(guest.root);
   await guest.write(...GRANTING_SERVICE, 0o644);
-  await guest.copyIn(join(PROJECT, 'dist/vgpu-guest.mjs'), '/usr/lib/vgpu-guest/vgpu-guest.mjs', 0o644);
-  await guest.write(
-    '/usr/bin/vgpu-guest',
-    `#!/bin/sh\nexec /usr/lib/vgpu-guest/node /usr/lib/vgpu-guest/vgpu-guest.mjs "$@"\n`,
-    0o755,
-  );
   await guest.write(`/opt/${name}`, bytes, 0o755);
   await guest.write(TOKEN, makeToken(), 0o600);
   await guest.write(
@@ -302,13 +315,14 @@ export async function furnish(guest: Container): Promise<string> {
 async function runVariant(variant: Variant, signal: AbortSignal): Promise<Tally> {
   const log = (line: string) => console.log(`    ${line}`);
   const image = await openImage({ suite: 'bookworm', packages: [...BASE, ...variant.packages] }, log, signal);
-  const node = { from: process.execPath, to: '/usr/lib/vgpu-guest/node' };
   const name = `vgpu-guest-${variant.name}`;
-  await using guest = await createContainer({ name, image, seenAs: HARDWARE, binds: [node], powerOn, log, signal });
+  await using guest = await createContainer({ name, image, seenAs: HARDWARE, binds: [NODE], powerOn, log, signal });
   const version = await furnish(guest);
+  await bringProgram(guest);
   const kernel = await kernelOf(guest.root);
+  const checks = [boots(guest), ...journey(guest, { ...DEBIAN, ...variant }, kernel, version)];
   // awaited here: the guest goes when this function ends
-  return await runInOrder(variant.name, journey(guest, { ...DEBIAN, ...variant }, kernel, version), async () => {
+  return await runInOrder(variant.name, checks, async () => {
     const folder = join(PROJECT, '.cache/container-journey', variant.name);
     await guest.keepEvidence(folder, EVIDENCE);
     console.log(indent(`console, journal and logs of the guest: ${folder}`));

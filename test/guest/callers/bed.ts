@@ -17,7 +17,7 @@ export const TOKEN = 'client_configuration_token.tok';
 export const CONFIG = '/etc/vgpu-guest/config.yaml';
 export const PROGRAM_LOG = '/var/log/vgpu-guest.log';
 const MARKER = '/var/lib/vgpu-guest/resume.json';
-const RESUME_UNIT = 'vgpu-guest-resume.service';
+export const RESUME_UNIT = 'vgpu-guest-resume.service';
 
 /** A Debian that boots, with all that the driver's build needs: what is tried here begins after apt. */
 const BASE = [
@@ -82,15 +82,17 @@ export function example(name: string): Promise<string> {
   return readFile(join(PROJECT, 'examples', name), 'utf8');
 }
 
-/** The marker and the unit by which a boot goes on are gone again. */
+/** The marker and the unit by which a boot goes on are gone again; a unit that a package has brought is disabled again. */
 export async function isResumed(guest: RealGuest): Promise<void> {
   await guest.fail(['test', '-e', MARKER], 1);
+  const { code } = await guest.execute(['test', '-e', `/usr/lib/systemd/system/${RESUME_UNIT}`]);
   const { stdout } = await guest.execute(['systemctl', 'list-unit-files', '--no-legend', RESUME_UNIT]);
-  assert.equal(stdout, '');
+  assert.equal(stdout.split(/\s+/)[1] ?? 'gone', code === 0 ? 'disabled' : 'gone');
+  await guest.fail(['test', '-e', `/etc/systemd/system/${RESUME_UNIT}`], 1);
 }
 
 export async function isLicensed(guest: RealGuest): Promise<void> {
-  const status = JSON.parse(await guest.succeed(['vgpu-guest', 'status', '--json']));
+  const status = JSON.parse(await guest.succeed(['vgpu-guest', 'status', '--json'], { deadlineMs: 3 * MINUTE_MS }));
   assert.equal(status.license.state, 'licensed');
 }
 

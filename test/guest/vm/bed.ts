@@ -3,7 +3,9 @@ import { execa } from 'execa';
 import { buildStandInRun, type StandInRun } from '../../helpers/stand-in-run.ts';
 import { type Check, indent, runInOrder, type Tally } from '../checks.ts';
 import { type LicenseService, startLicenseService } from '../license/service.ts';
+import { buildPackage } from '../packages.ts';
 import { type Furnishing, openDisks } from './disks.ts';
+import { handOver } from './hand-over.ts';
 import { createVm, type Vm } from './vm.ts';
 
 /** A story of a guest in a virtual machine. */
@@ -22,6 +24,8 @@ export interface Scene {
   readonly vm: Vm;
   readonly service: LicenseService;
   readonly kernel: string;
+  /** Ends whatever is being waited for. */
+  readonly signal: AbortSignal;
 }
 
 export const MINUTE_MS = 60_000;
@@ -55,7 +59,7 @@ export async function play(scenario: Scenario, log: (line: string) => void, sign
     ...(append ? { append } : {}),
   });
   // awaited here: the guest goes when this function ends
-  return await runInOrder(name, scenario.checks({ vm, service, kernel: disks.kernel }), async () => {
+  return await runInOrder(name, scenario.checks({ vm, service, kernel: disks.kernel, signal }), async () => {
     const folder = join(PROJECT, '.cache/vm', name);
     await vm.keepEvidence(folder, EVIDENCE);
     console.log(indent(`console, journal and logs of the guest: ${folder}`));
@@ -72,10 +76,23 @@ export async function furnish(scene: Scene, run: StandInRun = buildStandInRun())
 }
 
 /** Boots a guest for the first time and brings the program, and what the license service is known by. */
-export async function bringProgram({ vm, service }: Scene): Promise<void> {
+async function bringProgram({ vm, service }: Scene): Promise<void> {
   await vm.boot();
   await vm.waitForBoot(2 * MINUTE_MS);
   await vm.copyIn(join(PROJECT, 'dist/vgpu-guest.mjs'), '/usr/lib/vgpu-guest/vgpu-guest.mjs', 0o644);
+  await trust(vm, service);
+}
+
+/** Boots a guest for the first time, takes the bed's own way to the program with its Node out of it, and installs the package. */
+export async function installPackage({ vm, service, signal }: Scene): Promise<void> {
+  const file = '/root/vgpu-guest.deb';
+  await vm.boot();
+  await vm.waitForBoot(2 * MINUTE_MS);
+  await vm.succeed(['rm', '-r', '/usr/lib/vgpu-guest', '/usr/bin/vgpu-guest']);
+  await handOver(vm, await buildPackage('deb', signal), file);
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  await vm.succeed(['apt-get', '--assume-yes', 'install', file], { deadlineMs: 5 * MINUTE_MS, env });
+  await vm.succeed(['rm', file]);
   await trust(vm, service);
 }
 

@@ -36,7 +36,7 @@ async function main(furnishing: Furnishing, signal: AbortSignal): Promise<void> 
     log: () => undefined,
     signal,
   });
-  await furnish({ vm, service, kernel: disks.kernel });
+  await furnish({ vm, service, kernel: disks.kernel, signal });
   await vm.write('/etc/motd', WELCOME, 0o644);
   // the terminal has logged in before there was something to read
   await vm.succeed(['systemctl', 'restart', 'serial-getty@ttyS0.service']);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DISTRIBUTIONS } from '../../../helpers/distributions.ts';
 import type { Family } from './family.ts';
 import { takeBuildTree, takeSources } from './kernel.ts';
+import { libraries } from './libraries.ts';
 import { type Repository, type Rpm, SLOW_UPDATE, type Take } from './rpm.ts';
 
 const traits = DISTRIBUTIONS['rocky-9'];
@@ -129,7 +130,8 @@ export const ROCKY: Family = {
   missing: { dkms: EPEL, headers: APPSTREAM_KERNELS },
   broken: BROKEN_EPEL,
   installed: [
-    ...base('filesystem glibc coreutils findutils gawk grep gzip sed tar kmod systemd dracut rpm dnf'),
+    ...libraries('125.el9_5.1'),
+    ...base('filesystem coreutils findutils gawk grep gzip sed tar kmod systemd dracut rpm dnf'),
     { name: 'bash', version: '5.1.8-9.el9', provides: ['/bin/sh', '/bin/bash'] },
     {
       name: 'rocky-release',

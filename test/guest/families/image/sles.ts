@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DISTRIBUTIONS } from '../../../helpers/distributions.ts';
 import type { Family } from './family.ts';
 import { takeBuildTree, takeSources } from './kernel.ts';
+import { libraries } from './libraries.ts';
 import { type Repository, type Rpm, SLOW_UPDATE, type Take } from './rpm.ts';
 
 const traits = DISTRIBUTIONS['sles-15.6'];
@@ -133,8 +134,9 @@ export const SLES: Family = {
   missing: { dkms: PACKAGE_HUB, headers: UPDATES },
   broken: BROKEN_HUB,
   installed: [
+    ...libraries('150600.12.1'),
     ...base(
-      'filesystem glibc coreutils findutils gawk grep gzip sed tar kmod systemd dracut rpm libzypp zypper sles-release',
+      'filesystem coreutils findutils gawk grep gzip sed tar kmod systemd dracut rpm libzypp zypper sles-release',
     ),
     { name: 'bash', version: '4.4-150400.25.22', provides: ['/bin/sh', '/bin/bash'] },
     { name: 'suse-module-tools', version: '15.6.10-150600.3.9.2' },

@@ -1,0 +1,29 @@
+import { readdir } from 'node:fs/promises';
+import { arch } from 'node:os';
+import { join, resolve } from 'node:path';
+import { execa } from 'execa';
+
+const PROJECT = resolve(import.meta.dirname, '../..');
+const FOLDER = join(PROJECT, '.cache/packages');
+const LIMIT_MS = 10 * 60_000;
+/** What packages are built with, besides Debian's own. */
+export const PACKAGE_PROGRAMS = ['dpkg-deb', 'rpmbuild', 'strip'];
+
+let built: Promise<readonly string[]> | undefined;
+
+/** The package of the sources as they are now, for this machine's kind of guest; packed fast, once in a run of tests. */
+export async function buildPackage(kind: 'deb' | 'rpm', signal: AbortSignal): Promise<string> {
+  built ??= build(signal);
+  const name = (await built).find(file => file.endsWith(`.${kind}`));
+  if (!name) throw new Error(`${FOLDER} has no .${kind}`);
+  return join(FOLDER, name);
+}
+
+async function build(signal: AbortSignal): Promise<readonly string[]> {
+  const script = join(PROJECT, 'scripts/release/main.ts');
+  const units = join(PROJECT, 'scripts/release/units-as-text.ts');
+  const options = ['--quick', '--architecture', arch(), '--output', FOLDER];
+  const how = { cwd: PROJECT, stdin: 'ignore', timeout: LIMIT_MS, cancelSignal: signal } as const;
+  await execa(process.execPath, ['--import', units, script, ...options], how);
+  return await readdir(FOLDER);
+}
