@@ -6,6 +6,7 @@ import { collectDistributionDriver, type DistributionDriverFact } from './distri
 import { collectDriver, type DriverFact } from './driver.ts';
 import { collectDriverPackage, type DriverPackageFact } from './driver-package.ts';
 import { collectDriverTrouble, type DriverTroubleFact } from './driver-trouble.ts';
+import { collectFoothold, type FootholdFact } from './foothold.ts';
 import { collectGpuUsers, type GpuUser } from './gpu-users.ts';
 import { collectGpus, type Gpu } from './gpus.ts';
 import { collectGraphics, type GraphicsFact } from './graphics.ts';
@@ -50,6 +51,7 @@ export interface Facts {
   readonly gridd: GriddFact;
   readonly token: TokenFact;
   readonly screen: ScreenFact;
+  readonly foothold: FootholdFact;
   readonly xorg: XorgFact;
   readonly graphics: GraphicsFact;
   readonly ownUnits: OwnUnitsFact;
@@ -90,6 +92,7 @@ const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K
   gridd: collectGridd,
   token: collectToken,
   screen: collectScreen,
+  foothold: collectFoothold,
   xorg: collectXorg,
   graphics: collectGraphics,
   ownUnits: collectOwnUnits,

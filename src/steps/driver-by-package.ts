@@ -11,7 +11,16 @@ import { type Signing, signingOfPackage } from './module-signing.ts';
 
 type Seen = Pick<
   Facts,
-  'driver' | 'system' | 'kernels' | 'secureBoot' | 'screen' | 'gpuUsers' | 'distributionDriver' | 'room' | 'gpus'
+  | 'driver'
+  | 'system'
+  | 'kernels'
+  | 'secureBoot'
+  | 'screen'
+  | 'gpuUsers'
+  | 'distributionDriver'
+  | 'foothold'
+  | 'room'
+  | 'gpus'
 >;
 
 /** By a package that is here and has been read through. */

@@ -57,9 +57,10 @@ function refuseContent(given: PresentPackage, config: Config): Verdict | undefin
 /** Who stands in the way of a driver that is to be installed by its package. */
 export function refuseSurroundings({
   screen,
+  foothold,
   gpuUsers,
   distributionDriver: { packages, remove, marker },
-}: Pick<Facts, 'screen' | 'gpuUsers' | 'distributionDriver'>): Verdict | undefined {
+}: Pick<Facts, 'screen' | 'foothold' | 'gpuUsers' | 'distributionDriver'>): Verdict | undefined {
   if (packages.length > 0) {
     return blocked(
       `packages of the distribution bring a driver, and no .run package belongs beside them: ${packages.join(', ')}`,
@@ -76,6 +77,12 @@ export function refuseSurroundings({
     return blocked(
       `an X server outside of graphical.target holds display :${screen.xServers[0]}, and nothing is installed beside it`,
       'end it for the installation (a VNC server, startx), then run vgpu-guest apply again',
+    );
+  }
+  if (screen.xServers.length > 0 && foothold) {
+    return blocked(
+      `the graphical target is left for the installation, and this run would end with it: ${foothold.evidence}`,
+      'run it by ssh or on a text console (Ctrl+Alt+F3), or as systemd-run --property=IgnoreOnIsolate=yes vgpu-guest apply',
     );
   }
   const [user] = gpuUsers;

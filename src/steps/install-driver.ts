@@ -11,7 +11,7 @@ import { allowNvidiaModules } from './unsupported-modules.ts';
 
 const READS = [
   ...(['system', 'gpus', 'driverPackage', 'driver', 'smi', 'screen', 'modprobe', 'kernels'] as const),
-  ...(['secureBoot', 'room', 'gpuUsers', 'distributionDriver', 'driverTrouble'] as const),
+  ...(['secureBoot', 'room', 'gpuUsers', 'distributionDriver', 'driverTrouble', 'foothold'] as const),
 ] as const;
 type Seen = Pick<Facts, (typeof READS)[number]>;
 

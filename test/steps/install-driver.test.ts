@@ -68,6 +68,7 @@ const bare: Seen = {
   driver: { installed: undefined, onDisk: undefined, loaded: undefined, dkms: [] },
   smi: { answers: false, problem: 'nvidia-smi is not there', code: 127 },
   screen: { graphical: false, displayManager: 'inactive', xServers: [] },
+  foothold: undefined,
   modprobe: [],
   gpus: [{ address: '0000:00:06.0', device: '2236', kind: '3d', driver: undefined, mode: 'vgpu' }],
   kernels: { next: undefined },
@@ -131,6 +132,18 @@ describe('a guest without a driver', () => {
     expect(verdict).toEqual({
       is: 'due',
       changes: [{ ...INSTALL, leaveGraphical: true, because: 'no NVIDIA driver is installed' }],
+    });
+  });
+
+  test('is refused where leaving the screen would end this very run', () => {
+    const screen = { graphical: true, displayManager: 'active', xServers: [0] };
+    const foothold = { evidence: 'process 812 (bash) is on the screen, with DISPLAY=:0' };
+    expect(judge({ ...bare, screen, foothold })).toEqual({
+      is: 'blocked',
+      because:
+        'the graphical target is left for the installation, and this run would end with it: process 812 (bash) is on the screen, with DISPLAY=:0',
+      remedy:
+        'run it by ssh or on a text console (Ctrl+Alt+F3), or as systemd-run --property=IgnoreOnIsolate=yes vgpu-guest apply',
     });
   });
 
