@@ -10,6 +10,7 @@ import { reportJson, reportText } from '../report/apply-report.ts';
 import { findingText } from '../report/doctor-report.ts';
 import type { Log } from '../report/log.ts';
 import { levelOf } from '../report/watch.ts';
+import { openDeadline } from './deadline.ts';
 import { EXIT, exitCodeOfReport } from './exit.ts';
 import type { CommonOptions, Io, SettingOptions } from './io.ts';
 import { openEyesFor, openGuestFor } from './open.ts';
@@ -25,7 +26,9 @@ export interface ApplyOptions extends CommonOptions, SettingOptions {
 }
 
 /** Makes it so. */
-export async function applyCommand(options: ApplyOptions, io: Io): Promise<number> {
+export async function applyCommand(options: ApplyOptions, given: Io): Promise<number> {
+  using deadline = openDeadline(given);
+  const { io } = deadline;
   const guest = openGuestFor(options, io);
   const marker = options.resume ? await readMarker(guest) : undefined;
   const only = options.only ?? marker?.only ?? [];
@@ -35,6 +38,7 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
   const file = configPath === undefined ? {} : { config: configPath };
   const { config, asked } = await readConfig(guest, { ...options, ...file }, io.env, marker?.settings);
 
+  deadline.begin(config.runTimeoutMs);
   const { paint, log, watcher, close } = await openTalk(guest, options, io);
   try {
     const unitText = resumeUnitText(unitTemplate, io.program);
@@ -42,7 +46,7 @@ export async function applyCommand(options: ApplyOptions, io: Io): Promise<numbe
       guest,
       config,
       steps,
-      watcher,
+      watcher: deadline.watched(watcher),
       stop: io.stop,
       // a boot may find a run that its cloud or its configuration management has begun
       lockWaitMs: options.resume ? config.lockTimeoutMs : 0,

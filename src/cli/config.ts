@@ -26,13 +26,14 @@ export async function configSchemaCommand(_options: CommonOptions, io: Io): Prom
 export async function configShowCommand(options: CommonOptions, io: Io): Promise<number> {
   const guest = openEyes({ root: options.root, env: io.env, stop: io.stop });
   const { config } = await readConfig(guest, options, io.env);
-  const { lockTimeoutMs, license, ...rest } = config;
+  const { lockTimeoutMs, runTimeoutMs, license, ...rest } = config;
   const { timeoutMs, ...source } = license;
   const token = source.token === undefined ? {} : { token: withoutSecrets(source.token) };
   const shown = {
     ...rest,
     license: { ...source, ...token, timeout: words(timeoutMs) },
     lockTimeout: words(lockTimeoutMs),
+    runTimeout: words(runTimeoutMs),
   };
   if (options.json) io.json(shown);
   else io.data(stringify(shown).trimEnd());

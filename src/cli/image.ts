@@ -6,6 +6,7 @@ import { resumeUnitText } from '../engine/resume.ts';
 import { reportJson, reportText } from '../report/apply-report.ts';
 import { levelOf } from '../report/watch.ts';
 import { imageJourney } from '../steps/for-image.ts';
+import { openDeadline } from './deadline.ts';
 import { EXIT, exitCodeOfReport } from './exit.ts';
 import type { CommonOptions, Io, SettingOptions } from './io.ts';
 import { openGuestFor } from './open.ts';
@@ -13,14 +14,18 @@ import { readConfig } from './settings.ts';
 import { openTalk } from './talk.ts';
 
 /** Does on an image what needs neither GPU nor license, so that its clones need no reboot for it. */
-export async function prepareCommand(options: CommonOptions & SettingOptions, io: Io): Promise<number> {
+export async function prepareCommand(options: CommonOptions & SettingOptions, given: Io): Promise<number> {
+  using deadline = openDeadline(given);
+  const { io } = deadline;
   const guest = openGuestFor(options, io);
   const { config, asked } = await readConfig(guest, options, io.env);
+  deadline.begin(config.runTimeoutMs);
   const { log, watcher, close } = await openTalk(guest, options, io);
   try {
     const unitText = resumeUnitText(resumeTemplate, io.program);
     const resume = { settings: asked, only: [], skip: [], unitText };
-    const report = await apply({ guest, config, steps: imageJourney, watcher, stop: io.stop, resume });
+    const told = deadline.watched(watcher);
+    const report = await apply({ guest, config, steps: imageJourney, watcher: told, stop: io.stop, resume });
     const isReady = report.outcome === 'settled' || report.outcome === 'changed';
     const text = isReady ? READY : reportText(report, false);
     log.write('debug', text, { outcome: report.outcome });

@@ -36,6 +36,7 @@ export interface SettingOptions {
   readonly feature?: string;
   readonly reboot?: string;
   readonly licenseTimeout?: string;
+  readonly runTimeout?: string;
   readonly only?: readonly string[];
   readonly skip?: readonly string[];
   readonly detailedExitcode?: boolean;

@@ -189,6 +189,7 @@ function settings(command: Command): Command {
       ]),
     )
     .addOption(licenseTimeout())
+    .option('--run-timeout <duration>', 'how long the whole run may take (runTimeout)')
     .addOption(chosen(new Option('--reboot <when>', 'when to reboot by itself (reboot)'), ['never', 'auto']))
     .option('--only <step...>', 'these steps only')
     .option('--skip <step...>', 'all steps but these')

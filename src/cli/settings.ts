@@ -20,6 +20,7 @@ export const SETTINGS = [
     key: 'license.timeout',
   },
   { option: 'reboot', flag: '--reboot', variable: 'VGPU_GUEST_REBOOT', key: 'reboot' },
+  { option: 'runTimeout', flag: '--run-timeout', variable: 'VGPU_GUEST_RUN_TIMEOUT', key: 'runTimeout' },
 ] as const;
 
 /** Flags over environment over file over default. `resumed` is what an earlier run was asked for by flags and environment. */

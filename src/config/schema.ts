@@ -164,6 +164,9 @@ const vnc = z.strictObject({
   geometry: size.optional().describe('The size that viewers see; the screen itself keeps its own'),
 });
 
+/** The units that go on after a reboot give a run two hours, of which some minutes are for what it puts back. */
+const MOST_RUN_MS = 110 * 60_000;
+
 /** The configuration file, key by key. Strict: an unknown key is an error. */
 export const configSchema = z
   .strictObject({
@@ -176,8 +179,19 @@ export const configSchema = z
     vnc: vnc.optional().describe('Show the screen to VNC viewers (x11vnc); without it nothing is shown'),
     reboot: z.enum(['never', 'auto']).default('never').describe('auto: reboot by itself when the journey needs it'),
     lockTimeout: duration.default('5m').describe("How long another program may hold the package manager's lock"),
+    runTimeout: duration
+      .refine(
+        text => (parseDuration(text) ?? 0) <= MOST_RUN_MS,
+        'a duration of 110m at most: a unit ends its run after 2h',
+      )
+      .default('110m')
+      .describe('How long a whole run may take; one that hangs is stopped then, and says where'),
   })
-  .transform(({ lockTimeout, ...rest }) => ({ ...rest, lockTimeoutMs: parseDuration(lockTimeout) ?? 0 }))
+  .transform(({ lockTimeout, runTimeout, ...rest }) => ({
+    ...rest,
+    lockTimeoutMs: parseDuration(lockTimeout) ?? 0,
+    runTimeoutMs: parseDuration(runTimeout) ?? 0,
+  }))
   .describe('Configuration of vgpu-guest');
 
 /** What a person may write. */

@@ -23,6 +23,7 @@ describe('a configuration that is right', () => {
       xorg: { manage: 'auto', atBoot: false, restartDisplayManager: false },
       reboot: 'never',
       lockTimeoutMs: 300_000,
+      runTimeoutMs: 6_600_000,
     });
   });
 
@@ -53,6 +54,14 @@ describe('a configuration that is right', () => {
       `${PATH}:5: vnc.passwordFile: found nothing, allowed: a string`,
       `${PATH}:5: vnc.listen: found "example.com", allowed: localhost, all or an IPv4 address of this guest`,
       `${PATH}:6: vnc.display: found "0", allowed: a display of X such as :0`,
+    ]);
+  });
+
+  test('a run ends before the units that start one would end it', () => {
+    const runTimeout = (text: string) => loadConfig({ path: PATH, text: `runTimeout: ${text}\n` }, []).runTimeoutMs;
+    expect(runTimeout('110m')).toBe(6_600_000);
+    expect(faultsOf('runTimeout: 2h\n')).toEqual([
+      `${PATH}:1: runTimeout: found "2h": a duration of 110m at most: a unit ends its run after 2h`,
     ]);
   });
 
@@ -129,9 +138,12 @@ describe('a fault is one line with the place, the key, what was found and what i
     ],
     [
       'licence: {}\n',
-      `${PATH}:1: licence: unknown key, did you mean license? (known: driver, license, gridd, xorg, vnc, reboot, lockTimeout)`,
+      `${PATH}:1: licence: unknown key, did you mean license? (known: driver, license, gridd, xorg, vnc, reboot, lockTimeout, runTimeout)`,
     ],
-    ['xyzzy: 1\n', `${PATH}:1: xyzzy: unknown key (known: driver, license, gridd, xorg, vnc, reboot, lockTimeout)`],
+    [
+      'xyzzy: 1\n',
+      `${PATH}:1: xyzzy: unknown key (known: driver, license, gridd, xorg, vnc, reboot, lockTimeout, runTimeout)`,
+    ],
     [
       'license:\n  feature: vdws\n',
       `${PATH}:2: license.feature: found "vdws", allowed: auto, vgpu, vws, compute, vapps`,
@@ -204,6 +216,7 @@ test('the JSON Schema knows the same keys and is as strict', () => {
     'vnc',
     'reboot',
     'lockTimeout',
+    'runTimeout',
   ]);
   expect(schema.additionalProperties).toBe(false);
   expect(schema.properties.driver?.additionalProperties).toBe(false);
