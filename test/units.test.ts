@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { configSchema } from '../src/config/schema.ts';
 
 const UNITS = join(import.meta.dirname, '../units');
 const names = readdirSync(UNITS);
@@ -28,6 +29,29 @@ test('a boot unit waits for the network and the clock, and X waits for it', () =
   }
 });
 
+test.each([
+  ['vgpu-guest-resume.service', configSchema.parse({}).runTimeoutMs, 2 * 60],
+  ['vgpu-guest-first-boot.service', configSchema.parse({}).runTimeoutMs, 2 * 60],
+  ['vgpu-guest-screen.service', 4 * 60_000, 5],
+])('a run that hangs ends by itself before %s would end it', (name, runTimeoutMs, limitMinutes) => {
+  const text = textOf(name);
+  const [, own] = /^Environment=VGPU_GUEST_RUN_TIMEOUT=(\d+)m$/m.exec(text) ?? [];
+  expect(own === undefined ? configSchema.parse({}).runTimeoutMs : Number(own) * 60_000).toBe(runTimeoutMs);
+  expect(text).toMatch(
+    new RegExp(`^TimeoutStartSec=${limitMinutes >= 60 ? `${limitMinutes / 60}h` : `${limitMinutes}min`}$`, 'm'),
+  );
+  // what was begun is put back in that time
+  expect(limitMinutes * 60_000 - runTimeoutMs).toBeGreaterThanOrEqual(60_000);
+});
+
+test('what starts apply closes no door that apply goes through', () => {
+  for (const name of ['vgpu-guest-resume.service', 'vgpu-guest-first-boot.service', 'vgpu-guest-screen.service']) {
+    const shut =
+      /^(?:ProtectSystem|ProtectHome|ProtectKernelModules|ProtectKernelTunables|ProtectClock|PrivateTmp|PrivateDevices|PrivateMounts|PrivateNetwork|MemoryDenyWriteExecute|DevicePolicy)=/m;
+    expect(textOf(name)).not.toMatch(shut);
+  }
+});
+
 test('a thousand guests do not look at the same moment', () => {
   expect(textOf('vgpu-guest-license.timer')).toMatch(/^RandomizedDelaySec=\d/m);
 });
@@ -39,8 +63,13 @@ describe.skipIf(!canAnalyze)('systemd', () => {
     expect(ran.stderr.split('\n').filter(line => line.includes('vgpu-guest'))).toEqual([]);
   });
 
-  test('finds the watch service exposed by 2.0 of 10 at most', () => {
-    const argv = ['security', '--offline=true', '--threshold=20', join(folder, 'vgpu-guest-license.service')];
+  test.each([
+    ['vgpu-guest-license.service', 20],
+    ['vgpu-guest-resume.service', 80],
+    ['vgpu-guest-first-boot.service', 80],
+    ['vgpu-guest-screen.service', 70],
+  ])('finds %s exposed by %i tenths of ten at most', (name, threshold) => {
+    const argv = ['security', '--offline=true', `--threshold=${threshold}`, join(folder, name)];
     expect(() => execFileSync('systemd-analyze', argv, { stdio: 'pipe' })).not.toThrow();
   });
 });

@@ -18,6 +18,15 @@ export interface Shipped {
 
 export type Family = 'deb' | 'rpm';
 
+/** Shows the screen without a password as it stands there; `apply` writes it with one. */
+const TEMPLATE = 'vgpu-guest-x11vnc.service';
+/** Debian's preset enables whatever nobody speaks of, in a clone that boots without a machine-id. */
+const PRESET = `# these are enabled by whoever wants them, and by vgpu-guest itself
+disable vgpu-guest-first-boot.service
+disable vgpu-guest-license.timer
+disable vgpu-guest-resume.service
+disable vgpu-guest-screen.service
+`;
 const ZSH_FOLDER = { deb: '/usr/share/zsh/vendor-completions', rpm: '/usr/share/zsh/site-functions' } as const;
 
 /** What lies beside the executable, the same for every architecture. */
@@ -29,12 +38,14 @@ export function shippedBeside(family: Family, licenses: string, sbom: string, da
   const own = (path: string) => readFileSync(join(ROOT, path));
   const all = (from: string, to: string) =>
     readdirSync(join(ROOT, from))
+      .filter(name => name !== TEMPLATE)
       .sort()
       .map(name => text(`${to}/${name}`, own(`${from}/${name}`)));
   // not below /usr/share/doc: images for containers and small guests leave that away
   const share = '/usr/share/vgpu-guest';
   return [
     ...all('units', '/usr/lib/systemd/system'),
+    text('/usr/lib/systemd/system-preset/90-vgpu-guest.preset', PRESET),
     ...all('examples', `${share}/examples`),
     ...SCHEMA_KINDS.map(kind =>
       text(`${share}/schemas/${kind}.json`, `${JSON.stringify(jsonSchemaOf(kind), null, 2)}\n`),

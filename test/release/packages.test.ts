@@ -15,6 +15,7 @@ const RPMS = ['.x86_64.rpm', '.aarch64.rpm'];
 const CONTENTS = [
   '/etc/vgpu-guest',
   '/usr/bin/vgpu-guest',
+  '/usr/lib/systemd/system-preset/90-vgpu-guest.preset',
   '/usr/lib/systemd/system/vgpu-guest-first-boot.service',
   '/usr/lib/systemd/system/vgpu-guest-license.service',
   '/usr/lib/systemd/system/vgpu-guest-license.timer',
@@ -27,6 +28,8 @@ const CONTENTS = [
   ...SCHEMA_KINDS.map(kind => `/usr/share/vgpu-guest/schemas/${kind}.json`),
 ];
 
+const TEMPLATE = '/usr/lib/systemd/system/vgpu-guest-x11vnc.service';
+
 describe.each(DEBS)('the package %s', ending => {
   test('has everything, and nothing that anybody but root can change', () => {
     const rows = run(['/usr/bin/dpkg-deb', '--contents', packageOf(ending)], HERE)
@@ -34,6 +37,8 @@ describe.each(DEBS)('the package %s', ending => {
       .split('\n');
     const paths = rows.map(row => row.split(/\s+/)[5]?.replace(/^\./, '').replace(/\/$/, ''));
     expect(paths).toEqual(expect.arrayContaining([...CONTENTS, '/usr/share/doc/vgpu-guest/copyright']));
+    // enabled as it stands it would show the screen to everybody
+    expect(paths).not.toContain(TEMPLATE);
     expect(rows.filter(row => !/^[d-]r.[x-]r-[x-]r-[x-] root\/root /.test(row))).toEqual([]);
   });
 });
@@ -48,6 +53,7 @@ describe.each(RPMS)('the package %s', ending => {
     const rows = rpm('-qp', '--qf', '[%{FILEMODES:perms} %{FILEUSERNAME}/%{FILEGROUPNAME} %{FILENAMES}\n]');
     const paths = rows.map(row => row.split(' ')[2]);
     expect(paths).toEqual(expect.arrayContaining([...CONTENTS, '/usr/share/licenses/vgpu-guest/LICENSE']));
+    expect(paths).not.toContain(TEMPLATE);
     expect(rows.filter(row => !/^[d-]r.[x-]r-[x-]r-[x-] root\/root /.test(row))).toEqual([]);
   });
 
@@ -114,6 +120,10 @@ describe.skipIf(process.getuid?.() !== 0 || process.arch !== 'x64')('installed o
     expect(vgpuGuest('status').stdout).toContain('licensed');
     expect(dpkg('--verify', 'vgpu-guest')).toEqual({ code: 0, stdout: '', stderr: '' });
 
+    const SCREEN_UNIT = '/etc/systemd/system/vgpu-guest-screen.service';
+    guest.write('/root/at-boot.yaml', 'xorg:\n  atBoot: true\n');
+    expect(vgpuGuest('apply', '--only', 'watch-screen', '--config', '/root/at-boot.yaml').code).toBe(0);
+    expect(existsSync(guest.at(SCREEN_UNIT))).toBe(true);
     const driversOwn = () =>
       Object.entries(guest.manifest()).filter(([path]) =>
         /^\/?(etc\/(nvidia|modprobe\.d)|lib\/modules|var\/lib\/(nvidia|dkms))/.test(path),
@@ -122,6 +132,9 @@ describe.skipIf(process.getuid?.() !== 0 || process.arch !== 'x64')('installed o
     expect(before.length).toBeGreaterThan(0);
     expect(dpkg('--remove', 'vgpu-guest').code).toBe(0);
     expect(existsSync(guest.at('/usr/bin/vgpu-guest'))).toBe(false);
+    // a unit that would start what is gone
+    expect(existsSync(guest.at(SCREEN_UNIT))).toBe(false);
+    expect(guest.list('/etc/systemd/system/graphical.target.wants')).toEqual([]);
     expect(existsSync(guest.at('/var/lib/vgpu-guest'))).toBe(true);
     expect(dpkg('--purge', 'vgpu-guest').code).toBe(0);
     for (const path of ['/var/lib/vgpu-guest', '/var/log/vgpu-guest.log', '/etc/vgpu-guest']) {
