@@ -19,6 +19,9 @@ const TRUSTED_STORE = '/var/lib/nvidia/GridLicensing';
 const LOG_FOLDER = '/var/log';
 const LOGS = /^vgpu-guest\d*\.log$/;
 const FIRST_BOOT_UNIT = 'vgpu-guest-first-boot.service';
+/** systemd may go through its presets where a clone has no machine-id, and a distribution's may say that nothing is enabled. */
+const PRESET = '/etc/systemd/system-preset/10-vgpu-guest.preset';
+const PRESET_TEXT = `# a clone of this image goes to its license when it boots for the first time\nenable ${FIRST_BOOT_UNIT}\n`;
 const UNIT_PATH = `/etc/systemd/system/${FIRST_BOOT_UNIT}`;
 
 export interface Generalize {
@@ -72,6 +75,7 @@ async function enableFirstBoot(guest: Guest, unitText: string): Promise<void> {
     await guest.writeText(UNIT_PATH, unitText, 0o644);
     await systemctl(guest, 'daemon-reload');
   }
+  await guest.writeText(PRESET, PRESET_TEXT, 0o644);
   await systemctl(guest, 'enable', FIRST_BOOT_UNIT);
 }
 

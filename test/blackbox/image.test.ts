@@ -40,6 +40,7 @@ test('a clone of a licensed guest knows nothing of it, and its first boot runs a
   expect(guest.read('/opt/elsewhere')).toBe('not of this program\n');
   expect(guest.read('/var/lib/nvidia/log')).toBe(driver);
   expect(guest.list('/etc/systemd/system/multi-user.target.wants')).toContain(FIRST_BOOT);
+  expect(guest.read('/etc/systemd/system-preset/10-vgpu-guest.preset')).toContain(`enable ${FIRST_BOOT}\n`);
   expect(guest.read(`/etc/systemd/system/${FIRST_BOOT}`)).toMatch(/^ExecStart=.* apply --resume$/m);
   // what the unit runs in a clone
   expect(await guest.vgpuGuest(['apply', '--resume'])).toMatchObject({ code: 0 });

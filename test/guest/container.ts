@@ -19,6 +19,8 @@ export interface Container extends RealGuest {
   readonly shared: string;
   /** A program that goes on until it is released, which closes its standard input; returns once it has printed something. */
   hold(argv: Argv, deadlineMs?: number): Promise<{ release(): Promise<void> }>;
+  /** The guest shuts down and stays off. */
+  powerOff(deadlineMs?: number): Promise<void>;
 }
 
 export interface ContainerOptions {
@@ -107,6 +109,16 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
     await boot(deadlineMs);
   }
 
+  async function powerOff(deadlineMs = DEADLINE_MS): Promise<void> {
+    const startedMs = performance.now();
+    const before = requireRunning();
+    // the shutdown may be faster than the answer
+    await look(['systemctl', 'poweroff'], deadlineMs, {}).catch(() => options.signal.throwIfAborted());
+    const code = await within(deadlineMs, 'the guest to shut down', before.ended, options.signal);
+    if (code !== 0) throw new Error(`the guest ended with code ${code} instead of powering off`);
+    tell('systemctl poweroff', 'the guest is off', startedMs);
+  }
+
   async function crash(): Promise<void> {
     await requireRunning().switchOff();
   }
@@ -167,6 +179,7 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
     copyIn: (from, to, mode) => put(to, mode, path => copyFile(from, path)),
     write: (to, content, mode) => put(to, mode, path => writeFile(path, content)),
     reboot,
+    powerOff,
     crash,
     keepEvidence,
     [Symbol.asyncDispose]: remove,

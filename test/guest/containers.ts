@@ -14,6 +14,7 @@ const TIERS = [
   { name: 'journey', entry: 'container-journey.ts' },
   { name: 'licensing', entry: 'license/container.ts' },
   { name: 'callers', entry: 'callers/journey.ts' },
+  { name: 'clones', entry: 'clones/journey.ts' },
 ];
 const LAST_LINE = /^(\d+) passed, (\d+) failed$/;
 
