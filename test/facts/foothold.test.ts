@@ -66,7 +66,7 @@ describe('a run on the screen', () => {
         ['tmux: server', 'DISPLAY=:0\0'],
       ],
     ],
-    ['with a display of another machine', [['bash', 'DISPLAY=localhost:10.0\0']]],
+    ['with a display of another machine', [['bash', 'DISPLAY=desk.example:0\0']]],
     ['with a display that no X server of this guest has', [['bash', 'DISPLAY=:5\0']]],
   ] as const)('is none that came %s', async (_name, ancestors) => {
     expect(await footholdOf(ancestors)).toBeUndefined();
