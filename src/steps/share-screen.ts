@@ -69,11 +69,28 @@ function arrange(vnc: Vnc, { vnc: found, ownUnits, screen }: Pick<Facts, 'vnc' |
 
 const RELOAD_MS = 60_000;
 
+/**
+ * Becomes the command after it, with the cookie file that the X server itself was given. `-auth guess` finds the one of few display
+ * managers: it looks for the display's number on the server's command line, where those of GNOME and KDE have none, and needs xdpyinfo.
+ * Anybody may write such a lock where no X server runs, so that nothing of it but a number is taken.
+ */
+function asKnownToX(display: string): readonly string[] {
+  const script = [
+    `read -r pid </tmp/.X${display.slice(1)}-lock || exit 1`,
+    "case $pid in '' | *[!0-9]*) exit 1 ;; esac",
+    "auth=$(tr '\\0' '\\n' </proc/$pid/cmdline | sed -n '/^-auth$/{n;p;q;}')",
+    '[ -n "$auth" ] || auth=guess',
+    'exec "$@" -auth "$auth"',
+  ].join('; ');
+  return ['/bin/sh', '-c', script, 'x11vnc'];
+}
+
 /** -norc: a file in somebody's home must not take the password away. */
 function commandOf({ display, passwordFile, port, listen, geometry }: Vnc): readonly string[] {
   const where = listen === 'all' ? [] : listen === 'localhost' ? ['-localhost'] : ['-listen', listen];
   return [
-    ...[X11VNC, '-norc', '-display', display, '-auth', 'guess', '-forever', '-shared'],
+    ...asKnownToX(display),
+    ...[X11VNC, '-norc', '-display', display, '-forever', '-shared'],
     ...['-rfbauth', passwordFile, '-rfbport', String(port), ...where],
     ...(geometry ? ['-geometry', geometry] : []),
   ];

@@ -127,7 +127,7 @@ describe('a remote view of the screen', () => {
 
   it('is seen by this guest alone unless told otherwise, and never without its password', () => {
     expect(unitOf(vnc)).toMatch(
-      /^ExecStart=\/usr\/bin\/x11vnc -norc -display :0 -auth guess -forever -shared -rfbauth \/etc\/vnc.pass -rfbport 5900 -localhost$/m,
+      /^ExecStart=\/bin\/sh -c ".*" x11vnc \/usr\/bin\/x11vnc -norc -display :0 -forever -shared -rfbauth \/etc\/vnc.pass -rfbport 5900 -localhost$/m,
     );
     expect(unitOf({ ...vnc, listen: 'all', port: 5901, geometry: '1280x720', display: ':1' })).toMatch(
       /-display :1 .* -rfbauth \/etc\/vnc.pass -rfbport 5901 -geometry 1280x720$/m,

@@ -19,8 +19,13 @@ const NOT_TO_BE_SHARED = ['etc/machine-id', 'var/log/journal', 'var/lib/systemd'
 const INSTALL_MS = 120_000;
 
 /** A root, as createContainer takes it, in which the driver is installed by its package; only the license is wanting. */
-export async function prepareRoot(version: string, log: (line: string) => void, signal: AbortSignal): Promise<string> {
-  const image = await openImage({ suite: 'bookworm', packages: PACKAGES }, log, signal);
+export async function prepareRoot(
+  version: string,
+  log: (line: string) => void,
+  signal: AbortSignal,
+  more: readonly string[] = [],
+): Promise<string> {
+  const image = await openImage({ suite: 'bookworm', packages: [...PACKAGES, ...more] }, log, signal);
   const run = buildStandInRun({ version });
   const recipe = [image, await readFile(import.meta.filename), run.bytes];
   const hash = recipe.reduce((sum, part) => sum.update(part), createHash('sha256')).digest('hex');

@@ -2,18 +2,19 @@
  * What the program makes of X's configuration, held against the X server itself and against NVIDIA's nvidia-xconfig: over the files that
  * people use (VGPU_GUEST_XORG_CORPUS names their folder), over shapes of our own, and on a bus where GPUs come and go. The bench says
  * what is real there and what is not. `npm run test:screen -- NAME…` plays one part: shapes, corpus, made,
- * guest.
+ * guest, booted.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import fc from 'fast-check';
 import { xorgText } from '../../helpers/xorg-text.ts';
-import { runInOrder } from '../checks.ts';
+import { runInOrder, type Tally } from '../checks.ts';
 import { openImage, requireMachine } from '../image.ts';
 import { NotRun } from '../not-run.ts';
 import { chooseByName, playInLanes, runAsProgram } from '../tier.ts';
 import { openBench, SCREEN_IMAGE } from './bench.ts';
-import { fileChecks } from './file-checks.ts';
+import { playBooted } from './booted.ts';
+import { type BenchCheck, fileChecks } from './file-checks.ts';
 import { guestChecks } from './guest-checks.ts';
 
 const PROJECT = resolve(import.meta.dirname, '../../..');
@@ -40,27 +41,46 @@ function madeFiles(): readonly (readonly [string, string])[] {
 }
 
 const SEED = 20_261_121;
-const STORIES = [
-  { name: 'shapes', checks: async () => fileChecks([...(await filesOf(SHAPES)), ...(await filesOf(RECORDED))]) },
-  { name: 'corpus', checks: async () => fileChecks(await corpus()) },
-  { name: 'made', checks: async () => fileChecks(madeFiles()) },
-  { name: 'guest', checks: async () => guestChecks(await filesOf(SHAPES)) },
-] as const;
+interface Story {
+  readonly name: string;
+  readonly play: (signal: AbortSignal) => Promise<Tally>;
+}
 
-await runAsProgram(async (names, signal) => {
-  await requireMachine(['mmdebstrap', 'unshare', 'chroot']);
-  const image = await openImage(SCREEN_IMAGE, log, signal);
-  const stories = chooseByName(STORIES, names).map(({ name, checks }) => async () => {
+const STORIES: readonly Story[] = [
+  // the longest one first
+  { name: 'booted', play: signal => playBooted(log, signal) },
+  onBench('shapes', async () => fileChecks([...(await filesOf(SHAPES)), ...(await filesOf(RECORDED))])),
+  onBench('corpus', async () => fileChecks(await corpus())),
+  onBench('made', async () => fileChecks(madeFiles())),
+  onBench('guest', async () => guestChecks(await filesOf(SHAPES))),
+];
+
+/** A story on a bench of its own, each of whose files is on its own. */
+function onBench(name: string, checks: () => Promise<readonly BenchCheck[]>): Story {
+  const play = async (signal: AbortSignal) => {
     const all = await checks();
-    await using bench = await openBench(image, signal);
+    await using bench = await openBench(await openImage(SCREEN_IMAGE, log, signal), signal);
     let [passed, failed] = [0, 0];
-    // each file on its own
     for (const [title, prove] of all) {
       const tally = await runInOrder(name, [[title, () => prove(bench)]], async () => undefined);
       passed += tally.passed;
       failed += tally.failed;
     }
     return { passed, failed };
-  });
-  return playInLanes(stories);
+  };
+  return { name, play };
+}
+
+await runAsProgram(async (names, signal) => {
+  const chosen = chooseByName(STORIES, names);
+  await requireMachine(['mmdebstrap', 'unshare', 'chroot', 'systemd-nspawn', 'nsenter', 'setpriv']);
+  // before the lanes begin: two of them would build the same
+  if (chosen.some(({ name }) => name !== 'booted')) await openImage(SCREEN_IMAGE, log, signal);
+  return playInLanes(
+    chosen.map(
+      ({ play }) =>
+        () =>
+          play(signal),
+    ),
+  );
 });
