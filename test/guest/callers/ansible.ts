@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Check } from '../checks.ts';
 import type { Container } from '../container.ts';
 import { differences } from '../manifest.ts';
+import { isFasterThanAnsible } from './ansible-pace.ts';
 import { CONFIG, example, isLicensed, isResumed, layOut, MINUTE_MS, manifestOf, readToken, TOKEN } from './bed.ts';
 
 export const ANSIBLE_PACKAGES: readonly string[] = ['ansible-core', 'puppet-agent'];
@@ -84,6 +85,7 @@ export function ansibleChecks(guest: Container): readonly Check[] {
         assert.match(told, /"msg": \[\]/);
       },
     ],
+    isFasterThanAnsible(guest),
     [
       'a legacy license server for a driver of today fails the play with the remedy',
       async () => {
