@@ -39,6 +39,8 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   nsenter: 'util-linux',
   'qemu-img': 'qemu-utils',
   'qemu-system-x86_64': 'qemu-system-x86',
+  rpmbuild: 'rpm',
+  script: 'bsdutils',
   setpriv: 'util-linux',
   strip: 'binutils',
   'systemd-nspawn': 'systemd-container',

@@ -8,9 +8,10 @@
 import { parseArgs } from 'node:util';
 import type { Tally } from '../checks.ts';
 import { requireMachine } from '../image.ts';
+import { PACKAGE_PROGRAMS } from '../packages.ts';
 import { chooseByName, playInLanes, runAsProgram } from '../tier.ts';
 import { play, type Scenario } from './bed.ts';
-import { openDisks } from './disks.ts';
+import { type Furnishing, openDisks } from './disks.ts';
 import { VM_PROGRAMS } from './qemu.ts';
 import { cloudInit } from './scenarios/cloud-init.ts';
 import { chooseCuts, cutsScenario } from './scenarios/cuts.ts';
@@ -18,6 +19,7 @@ import { eras } from './scenarios/eras.ts';
 import { hardware } from './scenarios/hardware.ts';
 import { journey } from './scenarios/journey.ts';
 import { kernels } from './scenarios/kernels.ts';
+import { playTerminal } from './scenarios/terminal.ts';
 
 const USUAL_CUTS = '3';
 
@@ -31,15 +33,32 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<Tally
   const cuts = cutsScenario('cuts', chooseCuts(Number(values.cuts), seed));
   // the longest ones first
   const all: readonly Scenario[] = [cuts, journey, eras, kernels, cloudInit, hardware];
-  const chosen = chooseByName(all, positionals);
-  await requireMachine(VM_PROGRAMS);
-  const log = (line: string) => console.log(`    ${line}`);
-  if (chosen.includes(cuts)) log(`power cuts: --cuts ${values.cuts} --seed ${seed}`);
+  const stories: readonly Story[] = [
+    ...all.map(scenario => ({
+      name: scenario.name,
+      furnishing: scenario.furnishing,
+      play: () => play(scenario, log, signal),
+    })),
+    { name: 'terminal', furnishing: 'ready', play: () => playTerminal(log, signal) },
+  ];
+  const chosen = chooseByName(stories, positionals);
+  await requireMachine([...VM_PROGRAMS, ...PACKAGE_PROGRAMS, 'script']);
+  if (chosen.some(({ name }) => name === cuts.name)) log(`power cuts: --cuts ${values.cuts} --seed ${seed}`);
   // before the lanes begin: two of them would build the same
-  for (const furnishing of new Set(chosen.map(scenario => scenario.furnishing))) {
+  for (const furnishing of new Set(chosen.map(story => story.furnishing))) {
     await openDisks(furnishing, log, signal);
   }
-  return playInLanes(chosen.map(scenario => () => play(scenario, log, signal)));
+  return playInLanes(chosen.map(story => story.play));
+}
+
+interface Story {
+  readonly name: string;
+  readonly furnishing: Furnishing;
+  readonly play: () => Promise<Tally>;
+}
+
+function log(line: string): void {
+  console.log(`    ${line}`);
 }
 
 await runAsProgram(main);
