@@ -1,10 +1,13 @@
-import { readdir } from 'node:fs/promises';
+import { existsSync, rmSync } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 
 const PROJECT = resolve(import.meta.dirname, '../..');
-const FOLDER = join(PROJECT, '.cache/packages');
+const CACHE = join(PROJECT, '.cache/packages');
+/** Of this run alone: others may build beside it. */
+const FOLDER = join(CACHE, String(process.pid));
 const LIMIT_MS = 10 * 60_000;
 /** What packages are built with, besides Debian's own. */
 export const PACKAGE_PROGRAMS = ['dpkg-deb', 'rpmbuild', 'strip'];
@@ -20,10 +23,20 @@ export async function buildPackage(kind: 'deb' | 'rpm', signal: AbortSignal): Pr
 }
 
 async function build(signal: AbortSignal): Promise<readonly string[]> {
+  process.on('exit', () => rmSync(FOLDER, { recursive: true, force: true }));
+  await removeLeftovers();
   const script = join(PROJECT, 'scripts/release/main.ts');
   const units = join(PROJECT, 'scripts/release/units-as-text.ts');
   const options = ['--quick', '--architecture', arch(), '--output', FOLDER];
   const how = { cwd: PROJECT, stdin: 'ignore', timeout: LIMIT_MS, cancelSignal: signal } as const;
   await execa(process.execPath, ['--import', units, script, ...options], how);
   return await readdir(FOLDER);
+}
+
+/** Packages of runs that were killed before they could tidy up. */
+async function removeLeftovers(): Promise<void> {
+  await mkdir(CACHE, { recursive: true });
+  for (const name of await readdir(CACHE)) {
+    if (!existsSync(`/proc/${name}`)) await rm(join(CACHE, name), { recursive: true, force: true });
+  }
 }

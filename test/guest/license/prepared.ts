@@ -37,7 +37,8 @@ export async function prepareRoot(
   }
 
   const startedMs = performance.now();
-  const name = `vgpu-guest-prepare-${version}`;
+  // another run may prepare one beside this
+  const name = `vgpu-guest-prepare-${process.pid}-${version}`;
   await using guest = await createContainer({ name, image, seenAs: HARDWARE, binds: [], powerOn, log, signal });
   await plugIn(guest.root);
   await guest.write('/etc/modprobe.d/blacklist-nouveau.conf', BLACKLIST, 0o644);
