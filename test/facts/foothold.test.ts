@@ -13,7 +13,9 @@ async function footholdOf(
   given: { own?: string; cgroup?: string; systemctl?: string; files?: Readonly<Record<string, string>> } = {},
 ) {
   const root = temporaryFolder();
-  const systemctl = `[ "$*" = "is-active graphical.target" ] && echo active && exit\n${given.systemctl ?? 'exit 1'}`;
+  const units =
+    '[ "$*" = "is-active graphical.target display-manager.service" ] && printf "active\\nactive\\n" && exit';
+  const systemctl = `${units}\n${given.systemctl ?? 'exit 1'}`;
   writeProgram(root, 'systemctl', systemctl);
   const parents = ancestors.map(([name, environment], index) => ({
     [`proc/${800 - index}/stat`]: stat(800 - index, name, index + 1 < ancestors.length ? 799 - index : 1),
