@@ -133,6 +133,7 @@ function checks(guest: Container, slot: Slot, signal: AbortSignal): readonly Che
         for (const address of otherAddresses()) {
           await assert.rejects(view(PORT, PASSWORD, address), { code: 'ECONNREFUSED' }, address);
         }
+        await isVerified(guest, VNC_UNIT);
         // the file is what x11vnc itself would have written
         await guest.succeed(['x11vnc', '-storepasswd', PASSWORD, '/root/again']);
         await guest.succeed(['cmp', PASSWORD_FILE, '/root/again']);
@@ -170,6 +171,7 @@ function checks(guest: Container, slot: Slot, signal: AbortSignal): readonly Che
         await guest.write(CONF, DEVICE, 0o644);
         assert.equal((await applyScreen()).outcome, 'changed');
         assert.match(await guest.succeed(['cat', CONF]), /BusID "PCI:6:0:0"/);
+        await isVerified(guest, 'vgpu-guest-screen.service');
         slot.address = '0000:0b:00.0';
         await guest.reboot(2 * MINUTE_MS);
         await guest.waitForBoot(2 * MINUTE_MS);
@@ -239,6 +241,15 @@ function checks(guest: Container, slot: Slot, signal: AbortSignal): readonly Che
 interface Applied {
   readonly outcome: string;
   readonly steps: readonly { readonly id: string; readonly because: string; readonly remedy?: string }[];
+}
+
+/** systemd has nothing to say about a unit that the program has written. */
+async function isVerified(guest: Container, unit: string): Promise<void> {
+  const { stderr } = await guest.execute(['systemd-analyze', 'verify', '--man=no', `/etc/systemd/system/${unit}`]);
+  assert.deepEqual(
+    stderr.split('\n').filter(line => line.includes('vgpu-guest')),
+    [],
+  );
 }
 
 /** Addresses at which somebody listens on the port, as the kernel writes them. */
