@@ -8,6 +8,6 @@ vgpu-guest prepare
 vgpu-guest generalize
 
 # who the machine itself is: its clones are to be others, to their license server as well
-if command -v cloud-init >/dev/null; then cloud-init clean --logs --seed; fi
+if command -v cloud-init >/dev/null; then cloud-init clean --logs; fi
 : >/etc/machine-id
 rm -f /var/lib/systemd/random-seed

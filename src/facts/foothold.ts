@@ -6,6 +6,8 @@ export type FootholdFact = { readonly evidence: string } | undefined;
 
 /** Whoever is reached through these stays when the screen goes, whatever display was named there: their terminals are not on it. */
 const OFF_SCREEN = /^(?:sshd.*|mosh-server|tmux: server|tmux|screen|login|agetty)$/;
+/** What the graphical target is left for. */
+const STAYS = 'multi-user.target';
 /** A process has no more ancestors than this. */
 const MOST_ANCESTORS = 64;
 const ENVIRONMENT_LIMIT_BYTES = 256 * 1024;
@@ -54,9 +56,10 @@ async function inAUnitThatEnds(guest: GuestView): Promise<string | undefined> {
   )?.[1];
   if (unit === undefined) return undefined;
   const show = ['systemctl', 'show', '--property=IgnoreOnIsolate', '--value', unit] as const;
-  const list = ['systemctl', 'list-dependencies', '--all', '--plain', '--no-pager', 'multi-user.target'] as const;
-  const [ignores, wanted] = await Promise.all([guest.query(show), guest.query(list)]);
-  if (ignores.code !== 0 || wanted.code !== 0 || ignores.stdout.trim() === 'yes') return undefined;
-  const units = wanted.stdout.split('\n').map(line => line.trim());
-  return units.includes(unit) ? undefined : `it belongs to ${unit}, which multi-user.target does not want`;
+  // from the unit upwards: what the target wants in the end is everything
+  const list = ['systemctl', 'list-dependencies', '--reverse', '--all', '--plain', '--no-pager', unit] as const;
+  const [ignores, wanting] = await Promise.all([guest.query(show), guest.query(list)]);
+  if (ignores.code !== 0 || wanting.code !== 0 || ignores.stdout.trim() === 'yes') return undefined;
+  const units = wanting.stdout.split('\n').map(line => line.trim());
+  return units.includes(STAYS) ? undefined : `it belongs to ${unit}, which ${STAYS} does not want`;
 }

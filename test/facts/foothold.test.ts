@@ -77,20 +77,22 @@ describe('a run on the screen', () => {
 
 describe('a run in a unit', () => {
   const cgroup = '0::/system.slice/nightly.service\n';
-  const answers = (ignores: string, wanted: string) => `case $1 in
-  show) [ "$*" = "show --property=IgnoreOnIsolate --value nightly.service" ] && echo ${ignores} ;;
-  list-dependencies) printf 'multi-user.target\\n${wanted}\\n' ;;
+  const answers = (ignores: string, wanting: string) => `case $* in
+  "show --property=IgnoreOnIsolate --value nightly.service") echo ${ignores} ;;
+  "list-dependencies --reverse --all --plain --no-pager nightly.service") printf 'nightly.service\\n${wanting}\\n' ;;
   *) exit 1 ;;
 esac`;
 
   test('that the target behind the screen does not want would end', async () => {
-    expect(await footholdOf([], { cgroup, systemctl: answers('no', '  cron.service') })).toEqual({
+    expect(await footholdOf([], { cgroup, systemctl: answers('no', '  timers.target') })).toEqual({
       evidence: 'it belongs to nightly.service, which multi-user.target does not want',
     });
   });
 
   test('goes on where that target wants it, or where isolation passes it over', async () => {
-    expect(await footholdOf([], { cgroup, systemctl: answers('no', '  nightly.service') })).toBeUndefined();
+    expect(
+      await footholdOf([], { cgroup, systemctl: answers('no', '  cloud-init.target\\n    multi-user.target') }),
+    ).toBeUndefined();
     expect(await footholdOf([], { cgroup, systemctl: answers('yes', '') })).toBeUndefined();
   });
 

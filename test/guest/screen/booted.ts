@@ -38,6 +38,15 @@ const SCREEN_STEPS = ['patch-xorg', 'watch-screen', 'restart-display-manager', '
 const ONLY = SCREEN_STEPS.flatMap(step => ['--only', step]);
 const DRIVER = ['vgpu-guest', 'apply', '--only', 'install-driver', '--json'] as const;
 
+/** Belongs to what stays when the screen is left. */
+const DAILY = `[Service]
+Type=oneshot
+ExecStart=/usr/bin/vgpu-guest plan --only install-driver --json
+StandardOutput=truncate:/root/daily.json
+[Install]
+WantedBy=multi-user.target
+`;
+
 /** Where the GPU is plugged in at the next boot. */
 interface Slot {
   address: string;
@@ -212,6 +221,15 @@ function checks(guest: Container, slot: Slot, signal: AbortSignal): readonly Che
         const { stdout } = await guest.fail(run, 4, { deadlineMs: 2 * MINUTE_MS });
         assert.match((JSON.parse(stdout) as Applied).steps[0]?.because ?? '', /it belongs to nightly\.service/);
         assert.equal(await installed(), OLD);
+        // one that stays is not taken for one
+        await guest.write('/etc/systemd/system/daily.service', DAILY, 0o644);
+        await guest.succeed(['systemctl', 'enable', 'daily.service']);
+        await guest.succeed(['systemctl', 'start', 'daily.service'], { deadlineMs: MINUTE_MS });
+        const plan = JSON.parse(await guest.succeed(['cat', '/root/daily.json'])) as Planned;
+        assert.deepEqual(
+          plan.steps.map(({ verdict }) => verdict.is),
+          ['due'],
+        );
       },
     ],
     [
@@ -236,6 +254,10 @@ function checks(guest: Container, slot: Slot, signal: AbortSignal): readonly Che
       },
     ],
   ];
+}
+
+interface Planned {
+  readonly steps: readonly { readonly verdict: { readonly is: string } }[];
 }
 
 interface Applied {
