@@ -9,12 +9,13 @@ import { execa } from 'execa';
 import { example, isLicensed } from '../callers/bed.ts';
 import { type Check, indent, runInOrder } from '../checks.ts';
 import { type Container, createContainer } from '../container.ts';
+import { debChecks } from '../deb-checks.ts';
 import { HARDWARE, powerOn } from '../hardware.ts';
 import { CACHE, requireMachine } from '../image.ts';
 import { GRIDD, griddOf, introduceService, SERVICE_HOST, STORE, TOKEN, TOKEN_DIRECTORY } from '../license/bed.ts';
 import { prepareRoot } from '../license/prepared.ts';
 import { type LicenseService, startLicenseService } from '../license/service.ts';
-import { buildPackage, isVerified, PACKAGE_PROGRAMS } from '../packages.ts';
+import { buildPackage, PACKAGE_PROGRAMS } from '../packages.ts';
 import { runAsProgram } from '../tier.ts';
 
 const PROJECT = resolve(import.meta.dirname, '../../..');
@@ -72,6 +73,11 @@ interface Scene {
 
 function checksOf({ original, layer, clone, service }: Scene): readonly Check[] {
   const clones: Container[] = [];
+  const latest = () => {
+    const guest = clones.at(-1);
+    if (!guest) throw new Error('there is no clone');
+    return guest;
+  };
   const identities: Identity[] = [];
   return [
     [
@@ -141,10 +147,13 @@ function checksOf({ original, layer, clone, service }: Scene): readonly Check[] 
           assert.equal(await guest.succeed(['find', '/etc/systemd/system', '-name', 'vgpu-guest-*']), '');
           const { stdout } = await guest.fail(['systemctl', 'is-enabled', FIRST_BOOT], 1);
           assert.equal(stdout, 'disabled\n');
-          assert.ok(isVerified(await guest.succeed(['dpkg', '--verify', 'vgpu-guest'], { deadlineMs: MINUTE_MS })));
         }
       },
     ],
+    ...debChecks(latest, async () => {
+      assert.match(await latest().succeed(['nvidia-smi', '-q']), /License Status +: Licensed/);
+      assert.equal(held(service).length, 2);
+    }),
   ];
 }
 
