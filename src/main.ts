@@ -5,7 +5,10 @@ import { runProgram } from './cli/program.ts';
 import { AgentError, messageOf } from './errors.ts';
 import { faultJson } from './report/fault-report.ts';
 import { spellingFor } from './report/spelling.ts';
+import { harmlessJson } from './report/visible.ts';
 
+/** A program that was told to end has 10 s for it. */
+const LINGER_MS = 15_000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 // the caller's may be anything: files of packages and kernel modules must be readable for all, and writable for nobody else
@@ -27,6 +30,8 @@ let hasAnswered = false;
 // not awaited at the top level: the released executable is CommonJS, which has no such thing
 void main().then(code => {
   process.exitCode = code;
+  // a program that hangs in the kernel cannot be ended, and must not keep this one from its end
+  setTimeout(() => process.exit(code), LINGER_MS).unref();
 });
 
 async function main(): Promise<number> {
@@ -84,7 +89,7 @@ function print(text: string): void {
 
 function json(answer: object): void {
   hasAnswered = true;
-  print(JSON.stringify(answer, null, 2));
+  print(harmlessJson(JSON.stringify(answer, null, 2)));
 }
 
 /** Also of a command line that cannot be understood. */

@@ -30,7 +30,7 @@ function exitCode(planned: Plan, detailed: boolean): number {
 }
 
 /** The files that would be written, as they stand, for the diffs. */
-async function presentTexts(guest: GuestView, planned: Plan): Promise<PresentTexts> {
+export async function presentTexts(guest: GuestView, planned: Plan): Promise<PresentTexts> {
   const paths = planned.flatMap(({ verdict }) =>
     verdict.is === 'due' ? verdict.changes.flatMap(change => (change.kind === 'write' ? [change.path] : [])) : [],
   );

@@ -110,6 +110,13 @@ function describeProgram(run: Run, io: Pick<Io, 'out'>): Command {
     run(async () => (await import('./config.ts')).configShowCommand as Action),
   );
   common(
+    program
+      .command('support-bundle')
+      .description('write everything that support asks for into one file, secrets taken out'),
+  )
+    .option('--output <file>', 'where to (default: /var/tmp/vgpu-guest-support-TIME.tar.gz)')
+    .action(run(async () => (await import('./support-bundle.ts')).supportBundleCommand as Action));
+  common(
     program.command('reboot-required').description('exit 0: a reboot is what the guest needs next; 1: it is not'),
   ).action(run(async () => (await import('./status.ts')).rebootRequiredCommand as Action));
   common(

@@ -1,7 +1,7 @@
 import { lookForAll, plan, rebootNeeded } from '../engine/plan.ts';
 import { type Look, lookAt } from '../facts/facts.ts';
 import { shownBy } from '../facts/graphics.ts';
-import { statusJson, statusText } from '../report/status-report.ts';
+import { type StatusJson, statusJson, statusText } from '../report/status-report.ts';
 import { licenseOf } from '../steps/await-license.ts';
 import { journey } from '../steps/index.ts';
 import { EXIT } from './exit.ts';
@@ -13,7 +13,15 @@ import { readConfig } from './settings.ts';
 export async function statusCommand(options: CommonOptions, io: Io): Promise<number> {
   const guest = openEyesFor(options, io);
   const { config } = await readConfig(guest, options, io.env);
-  const look = lookAt(guest, config);
+  const status = await lookAtStatus(lookAt(guest, config));
+  if (options.json) io.json(status);
+  else io.out(statusText(status));
+  return EXIT.settled;
+}
+
+/** All that the report needs to know. */
+export async function lookAtStatus(look: Look): Promise<StatusJson> {
+  const { guest, config } = look;
   const [system, gpus, smi, driver, gridd, kernels, graphics, virtualization, needsReboot] = await Promise.all([
     look.fact('system'),
     look.fact('gpus'),
@@ -30,7 +38,7 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
     virtualization.code === 127 ? guest.hardware.virtualHost() : undefined,
     !smi.answers && gpus.length > 0 ? guest.hardware.displayNames() : new Map<string, string>(),
   ]);
-  const status = statusJson({
+  return statusJson({
     system,
     gpus,
     smi,
@@ -43,9 +51,6 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
     shown: shownBy({ graphics, smi }),
     rebootNeeded: needsReboot,
   });
-  if (options.json) io.json(status);
-  else io.out(statusText(status));
-  return EXIT.settled;
 }
 
 /** Exit 0: a reboot is what the guest needs next; 1: it is not. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type BigIntStats, createReadStream } from 'node:fs';
-import { open, readdir, readlink, realpath, stat, statfs } from 'node:fs/promises';
+import { type BigIntStats, constants, createReadStream } from 'node:fs';
+import { type FileHandle, open, readdir, readlink, realpath, stat, statfs } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { AgentError } from '../errors.ts';
 import type { FileStat, GuestView } from './guest.ts';
@@ -45,7 +45,7 @@ export function openFileEyes(root: string): FileEyes {
     async readEnd(path, limitBytes) {
       const target = at(path);
       return await orAbsent(async () => {
-        await using file = await open(target, 'r');
+        await using file = await openToRead(target);
         const { size } = await file.stat();
         const start = Math.max(0, size - limitBytes);
         const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
@@ -125,7 +125,7 @@ export async function orAbsent<T>(look: () => Promise<T>, ...alsoAbsent: readonl
 /** Files of /proc and /sys say that they hold nothing and then hold something: read until the end, not until the size. */
 async function readAtMost(path: string, limitBytes: number): Promise<Buffer | undefined> {
   return await orAbsent(async () => {
-    await using file = await open(path, 'r');
+    await using file = await openToRead(path);
     const chunks: Buffer[] = [];
     let size = 0;
     while (size < limitBytes) {
@@ -137,6 +137,21 @@ async function readAtMost(path: string, limitBytes: number): Promise<Buffer | un
     }
     return Buffer.concat(chunks);
   });
+}
+
+/** A pipe in the place of a file would keep its reader waiting for ever: it is opened so that it does not, and refused. */
+async function openToRead(path: string): Promise<FileHandle> {
+  const refused = (cause?: unknown) =>
+    new AgentError(`${path} is a pipe or a socket, and should be a file`, {
+      remedy: `look at ${path}: it is not what its name says`,
+      cause,
+    });
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(error => {
+    throw error.code === 'ENXIO' ? refused(error) : error;
+  });
+  if (!(await file.stat()).isFIFO()) return file;
+  await file.close();
+  throw refused();
 }
 
 function fileStat(found: BigIntStats): FileStat {

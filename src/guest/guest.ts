@@ -136,6 +136,8 @@ export interface Guest extends GuestView {
   downloadFile(url: string, path: string, options: FileDownloadOptions): Promise<void>;
   /** All or nothing: temporary file in the same folder, mode and owner, fsync, rename, fsync of the folder. Missing parents are made (0755). */
   writeText(path: string, text: string, mode?: number): Promise<void>;
+  /** A file that was not there before, of this process alone to read; one that is there, and a link, are refused. */
+  writeNew(path: string, bytes: Uint8Array): Promise<void>;
   /** Like `writeText`, with the bytes of another file of at most 1 MiB. */
   copyFile(from: string, to: string, mode: number): Promise<void>;
   /** Like `copyFile`, for a file of any size. */

@@ -5,11 +5,12 @@ import type { Argv } from '../change.ts';
 import { AgentError, messageOf } from '../errors.ts';
 import { orAbsent } from './eyes.ts';
 import type { Guest, GuestView } from './guest.ts';
-import { locate } from './paths.ts';
+import { locate, plantedLink } from './paths.ts';
 
 type FileHands = Pick<
   Guest,
   | 'writeText'
+  | 'writeNew'
   | 'copyFile'
   | 'copyLarge'
   | 'setMode'
@@ -21,6 +22,9 @@ type FileHands = Pick<
   | 'prepareAppend'
 >;
 
+/** Never through a link, and never waiting for the reader of a pipe. */
+const APPEND_TO_OUR_OWN =
+  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const COPY_LIMIT = 1024 * 1024;
 
 /** Changes the files of the guest under `root`; `query` is for SELinux's own programs. */
@@ -28,6 +32,26 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
   return {
     async writeText(path, text, mode) {
       await put(path, Buffer.from(text), mode);
+    },
+
+    async writeNew(path, bytes) {
+      await refusePlantedLink(root, path);
+      const target = locate(root, path, 'keep');
+      let isOurs = false;
+      try {
+        // O_EXCL: neither a file nor a link that somebody has put there is opened
+        await using file = await open(target, 'wx', 0o600);
+        isOurs = true;
+        await file.writeFile(bytes);
+        await file.sync();
+      } catch (error) {
+        if (isOurs) await rm(target, { force: true }).catch(() => undefined); // the first error is the one that says why
+        const isThere = (error as NodeJS.ErrnoException).code === 'EEXIST';
+        throw new AgentError(isThere ? `${path} is there already, and is left as it is` : cannotWrite(path, error), {
+          remedy: isThere ? 'give another name' : remedyFor(error, path),
+          cause: error,
+        });
+      }
     },
 
     async copyFile(from, to, mode) {
@@ -58,6 +82,7 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     },
 
     async setMode(path, mode) {
+      await refusePlantedLink(root, path);
       await chmod(locate(root, path), mode);
     },
 
@@ -97,14 +122,27 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     },
 
     async prepareAppend(path, mode) {
-      const target = locate(root, path);
+      await refusePlantedLink(root, path);
+      const target = locate(root, path, 'keep');
       try {
         await mkdir(dirname(target), { recursive: true, mode: 0o755 });
-        await (await open(target, 'a', mode)).close();
+        await using file = await open(target, APPEND_TO_OUR_OWN, mode);
+        const found = await file.stat();
+        // a second name of another file is how a link is planted where links are not followed
+        if (!found.isFile() || found.nlink > 1) {
+          throw new AgentError(
+            `${path} cannot be written: it is ${found.isFile() ? 'a second name of another file' : 'no regular file'}`,
+            {
+              remedy: `look at it (ls -li ${path}), and move it away`,
+            },
+          );
+        }
         return target;
       } catch (error) {
-        throw new AgentError(`${path} cannot be written: ${messageOf(error)}`, {
-          remedy: remedyFor(error, path),
+        if (error instanceof AgentError) throw error;
+        const isLink = (error as NodeJS.ErrnoException).code === 'ELOOP';
+        throw new AgentError(isLink ? `${path} cannot be written: it is a link` : cannotWrite(path, error), {
+          remedy: isLink ? `look where it leads (readlink -f ${path}), and move it away` : remedyFor(error, path),
           cause: error,
         });
       }
@@ -120,6 +158,7 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
   };
 
   async function put(path: string, bytes: Buffer, mode: number | undefined): Promise<void> {
+    await refusePlantedLink(root, path);
     // a link is followed to its file, so that an administrator's link stays a link
     const target = root === '/' ? await behindLinks(path) : locate(root, path);
     const folder = dirname(target);
@@ -139,7 +178,7 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
       await rename(temporary, target);
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one that says why
-      throw new AgentError(`${path} cannot be written: ${messageOf(error)}`, {
+      throw new AgentError(cannotWrite(path, error), {
         remedy: remedyFor(error, path),
         cause: error,
       });
@@ -157,6 +196,19 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
       remedy: `restorecon -v ${path}`,
     });
   }
+}
+
+function cannotWrite(path: string, error: unknown): string {
+  return `${path} cannot be written: ${messageOf(error)}`;
+}
+
+/** A link where others can write may be theirs, and lead anywhere. */
+async function refusePlantedLink(root: string, path: string): Promise<void> {
+  const link = await plantedLink(root, path);
+  if (link === undefined) return;
+  throw new AgentError(`${path} is not written: ${link} is a link in a folder in which others can write`, {
+    remedy: `look where it leads (readlink -f ${link}), and remove it if nobody needs it`,
+  });
 }
 
 async function behindLinks(path: string): Promise<string> {

@@ -1,4 +1,5 @@
 import { lstatSync, readlinkSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { AgentError } from '../errors.ts';
 
 /** As many links as the kernel follows before it says ELOOP. */
@@ -32,6 +33,25 @@ export function locate(root: string, path: string, last: 'follow' | 'keep' = 'fo
     pending = [...target.split('/'), ...pending];
   }
   return done.length === 0 ? root : `${root}/${done.join('/')}`;
+}
+
+/** The first link on the way to a path that lies in a folder in which others can write; undefined: none does. */
+export async function plantedLink(root: string, path: string): Promise<string | undefined> {
+  const parts = path.split('/').filter(Boolean);
+  for (let depth = 1; depth <= parts.length; depth++) {
+    const at = `/${parts.slice(0, depth).join('/')}`;
+    const folder = `/${parts.slice(0, depth - 1).join('/')}`;
+    if (linkText(locate(root, at, 'keep')) === undefined) continue;
+    if (await othersCanWrite(locate(root, folder))) return at;
+  }
+  return undefined;
+}
+
+/** Whether anybody but root, its group and who runs this can put something into a folder. */
+async function othersCanWrite(folder: string): Promise<boolean> {
+  const { uid, gid, mode } = await stat(folder);
+  const isOurs = uid === 0 || uid === process.geteuid?.();
+  return !isOurs || (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0 && gid !== process.getegid?.());
 }
 
 /** Not awaited: a path has several parts, and each is answered from memory in a fraction of what a promise costs. */

@@ -1,5 +1,6 @@
 import type { Finding } from '../checks/check.ts';
 import type { Report } from '../engine/apply.ts';
+import { visible } from './visible.ts';
 
 /** `vgpu-guest/report/1` of the contract; `findings` is there when something explains why the run ended as it did. */
 export function reportJson({ outcome, changed, steps, license }: Report, findings: readonly Finding[] = []): object {
@@ -35,5 +36,5 @@ export function reportText({ outcome, steps, license }: Report, rebootComes: boo
 
 function licenseWords({ state, product, expiresAt }: Report['license']): string {
   const words = [`license: ${state}`, product, expiresAt ? `until ${expiresAt}` : undefined];
-  return words.filter(Boolean).join(', ');
+  return visible(words.filter(Boolean).join(', '));
 }

@@ -1,6 +1,7 @@
 import type { Finding } from '../checks/check.ts';
 import type { Diagnosis, LookedAt } from '../engine/examine.ts';
 import { indent, type Paint } from './text.ts';
+import { visible } from './visible.ts';
 
 /** `vgpu-guest/doctor/1` of the contract; `lookedAt` says what the findings do not speak of. */
 export function doctorJson({ findings, lookedAt }: Diagnosis): object {
@@ -20,8 +21,8 @@ export function doctorText(diagnosis: Diagnosis, paint: Paint): string {
 /** A finding: what is wrong, how that is seen, why, and what to do. */
 export function findingText({ id, severity, summary, cause, remedy, evidence }: Finding, paint: Paint): string {
   return [
-    `${paint(STYLES[severity], severity)} ${paint('bold', summary)}  ${paint('dim', id)}`,
-    ...evidence.map(({ at, shows }) => `    ${paint('dim', `${at}:`)} ${shows}`),
+    `${paint(STYLES[severity], severity)} ${paint('bold', visible(summary))}  ${paint('dim', id)}`,
+    ...evidence.map(({ at, shows }) => `    ${paint('dim', `${visible(at)}:`)} ${visible(shows)}`),
     `  because ${indent(cause, '    ')}`,
     `  → ${indent(remedy, '    ')}`,
   ].join('\n');
@@ -42,7 +43,7 @@ const NOUNS = { error: 'error', warning: 'warning', info: 'to know' } as const;
 function sightsText(lookedAt: readonly LookedAt[], paint: Paint): string {
   const width = Math.max(...lookedAt.map(({ title }) => title.length));
   const rows = lookedAt.map(({ title, state, saw }) => {
-    const word = state === 'unknown' ? `unknown: ${saw}` : saw;
+    const word = visible(state === 'unknown' ? `unknown: ${saw}` : saw);
     return `${paint(MARKS[state].style, MARKS[state].mark)} ${title.padEnd(width)}  ${word}`;
   });
   return ['looked at', ...rows].join('\n');

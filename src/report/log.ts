@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
-import { stripVTControlCharacters } from 'node:util';
 import { config, createLogger, format, type Logger, transports } from 'winston';
+import { colorless, harmlessJson } from './visible.ts';
 
 export interface LogOptions {
   /** The log file on this machine; undefined: none is written. */
@@ -22,18 +22,20 @@ export interface Log {
   close(): Promise<void>;
 }
 
-/** A terminal's colors have no place in a file. */
-const withoutColors = format(entry => ({ ...entry, message: stripVTControlCharacters(String(entry.message)) }));
+/** A terminal's colors have no place in a file; what is foreign is kept, as escapes. */
+const line = format.printf(({ message, ...rest }) =>
+  harmlessJson(JSON.stringify({ ...rest, message: colorless(String(message)) })),
+);
 
 /** JSON lines in the file, plain lines on stderr. */
-export function openLog({ file, terminal, line }: LogOptions): Log {
+export function openLog({ file, terminal, line: toLine }: LogOptions): Log {
   const logger = createLogger({
     levels: config.npm.levels,
     transports: [
       new transports.Console({
         level: TERMINAL_LEVEL[terminal],
         stderrLevels: Object.keys(config.npm.levels),
-        format: format.printf(({ level, message }) => line(level, String(message))),
+        format: format.printf(({ level, message }) => toLine(level, String(message))),
       }),
     ],
   });
@@ -62,7 +64,7 @@ function addFile(logger: Logger, filename: string): Promise<unknown> {
     maxFiles: FILES_KEPT,
     tailable: true,
     options: { flags: 'a', mode: 0o640 },
-    format: format.combine(withoutColors(), format.timestamp(), format.json()),
+    format: format.combine(format.timestamp(), line),
   });
   logger.add(file);
   return once(file, 'finish');

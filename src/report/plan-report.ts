@@ -2,6 +2,7 @@ import { createTwoFilesPatch } from 'diff';
 import type { Change, Verdict } from '../change.ts';
 import type { Plan } from '../engine/plan.ts';
 import { indent, type Paint } from './text.ts';
+import { visible } from './visible.ts';
 import { describe } from './watch.ts';
 
 /** `vgpu-guest/plan/1` of the contract. */
@@ -54,14 +55,14 @@ function changeJson(change: Change, present: PresentTexts): object {
 }
 
 function verdictLines(verdict: Verdict, present: PresentTexts, paint: Paint, said: Set<string>): readonly string[] {
-  if (verdict.is === 'settled') return [`      ${verdict.because}`, ...warningLines(verdict, paint)];
+  if (verdict.is === 'settled') return [`      ${indent(verdict.because, '      ')}`, ...warningLines(verdict, paint)];
   if (verdict.is === 'blocked') {
     if (said.has(verdict.because)) return ['      for the same reason'];
     said.add(verdict.because);
     return [`      ${indent(verdict.because, '      ')}`, `      → ${indent(verdict.remedy, '        ')}`];
   }
   const lines = verdict.changes.flatMap(change => [
-    `      ${describe(change)}, because ${change.because}`,
+    `      ${visible(describe(change))}, because ${indent(change.because, '      ')}`,
     ...(change.kind === 'write' ? diffLines(fileDiff(change, present), paint) : []),
   ]);
   return [...lines, ...warningLines(verdict, paint)];

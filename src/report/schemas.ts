@@ -129,6 +129,22 @@ export const ANSWERS = {
     kept: z.array(text).describe('The token that license.token names, for the first boot'),
     firstBoot: z.boolean().describe('The next boot brings the guest on by itself'),
   }).describe('vgpu-guest generalize'),
+  'support-bundle': answer('support-bundle', {
+    path: text,
+    bytes: z.int().nonnegative(),
+    entries: z.array(
+      z.object({
+        name: text.describe('Its path in the archive'),
+        how: text.describe('A command, or a file of the guest'),
+        state: z.enum(['whole', 'cut', 'absent', 'failed']),
+        bytes: z.int().nonnegative(),
+        because: text.optional(),
+        removed: z.int().nonnegative().describe('Secrets that were taken out'),
+        durationMs: z.number().nonnegative(),
+      }),
+    ),
+    unread: z.array(text).describe('Files with secrets that could not be read, so that nothing was compared with them'),
+  }).describe('vgpu-guest support-bundle'),
   fault: answer('fault', { exitCode: z.int(), error: text, remedy: text.optional() }).describe(
     'Any command that ended before it had an answer',
   ),

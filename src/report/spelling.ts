@@ -1,4 +1,6 @@
-/** Text as whoever reads this process's output can take it. */
+import { harmless } from './visible.ts';
+
+/** Text as whoever reads this process's output can take it, and nothing in it that is foreign can harm them. */
 export type Spell = (text: string) => string;
 
 /**
@@ -6,7 +8,7 @@ export type Spell = (text: string) => string;
  * in Puppet, refuses the rest. systemd and cloud-init start programs without any locale, which is the C locale too.
  */
 export function spellingFor(env: NodeJS.ProcessEnv): Spell {
-  return readsUtf8(env) ? text => text : inAscii;
+  return readsUtf8(env) ? harmless : text => inAscii(harmless(text));
 }
 
 /** By POSIX the first of these that is set and not empty names the encoding. */

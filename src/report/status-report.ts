@@ -3,6 +3,7 @@ import type { Gpu } from '../facts/gpus.ts';
 import type { Shown } from '../facts/graphics.ts';
 import { failureOf } from '../facts/gridd.ts';
 import type { License } from '../steps/await-license.ts';
+import { visible } from './visible.ts';
 
 /** What the report needs to know. */
 export interface StatusFacts extends Pick<Facts, 'system' | 'gpus' | 'smi' | 'driver' | 'gridd' | 'kernels'> {
@@ -101,7 +102,7 @@ export function statusText({ guest, gpus, driver, gridd, license, screen, reboot
     ['screen', screenText(screen)],
     ['reboot', rebootNeeded ? 'needed' : 'not needed'],
   ];
-  return rows.map(([label, value]) => `${label.padEnd(13)} ${value}`).join('\n');
+  return rows.map(([label, value]) => `${label.padEnd(13)} ${visible(value)}`).join('\n');
 }
 
 /** A loaded driver came from somewhere, though not from where .run packages and kernel modules lie. */

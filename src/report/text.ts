@@ -1,12 +1,16 @@
 import { stripVTControlCharacters, styleText } from 'node:util';
+import { ownSequence } from './visible.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Colors for one stream: only on a terminal, and not where NO_COLOR or --no-color says otherwise. */
+/** Colors for one stream: only on a terminal, and not where NO_COLOR or --no-color says otherwise. They show once `Spell` has seen them. */
 export type Paint = (style: Style, text: string) => string;
 
 export function paintFor(stream: NodeJS.WriteStream, color: boolean): Paint {
-  return (style, text) => (color ? styleText(style, text, { stream }) : text);
+  return (style, text) => {
+    const [begin = '', end = ''] = color ? styleText(style, '|', { stream }).split('|') : [];
+    return `${ownSequence(begin)}${text}${ownSequence(end)}`;
+  };
 }
 
 /** Foreign text for a terminal: one line, no escape sequences, no control characters. */

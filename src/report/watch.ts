@@ -4,6 +4,7 @@ import type { Step } from '../steps/step.ts';
 import type { Log } from './log.ts';
 import type { Spell } from './spelling.ts';
 import { duration, indent, type Paint, printable } from './text.ts';
+import { visible } from './visible.ts';
 
 /** Rows of a long child's output that stay in sight. */
 const CHILD_ROWS = 3;
@@ -38,7 +39,7 @@ export function terminalFoot(stream: NodeJS.WriteStream, paint: Paint, spell: Sp
       const width = (stream.columns || 80) - 1;
       // cut first and painted then: a color that is cut off would not end
       const lines = [spell(head).slice(0, width), ...rows.map(row => paint('dim', `  ${spell(row)}`.slice(0, width)))];
-      stream.write(clear() + lines.join('\n'));
+      stream.write(clear() + spell(lines.join('\n')));
       shown = head === '' ? 0 : lines.length;
     },
   };
@@ -72,8 +73,9 @@ export function createWatcher(log: Log, foot: Foot | undefined, paint: Paint): W
       now = { label: label(step.id, index, total), startedMs: performance.now(), doing: 'looking', rows: [] };
     },
     deedBegins(change: Change) {
-      if (now) now = { ...now, doing: describe(change), rows: [] };
-      log.write('debug', `${now?.label ?? ''}  ${describe(change)}: ${change.because}`);
+      const doing = visible(describe(change));
+      if (now) now = { ...now, doing, rows: [] };
+      log.write('debug', `${now?.label ?? ''}  ${doing}: ${change.because}`);
       if (foot) tick();
     },
     stepEnds(report: StepReport, index, total) {

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openLog } from '../../src/report/log.ts';
+import { ownSequence } from '../../src/report/visible.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 
 const quiet = { terminal: 'quiet', line: () => '' } as const;
@@ -9,7 +10,9 @@ const quiet = { terminal: 'quiet', line: () => '' } as const;
 test('the log file has a JSON line for each entry, without a terminal’s colors, for root and its group only', async () => {
   const file = join(temporaryFolder(), 'vgpu-guest.log');
   const log = openLog({ file, ...quiet });
-  log.write('debug', '\u001b[32mchanged\u001b[39m  the initrd', { step: 'rebuild-initrd' });
+  log.write('debug', `${ownSequence('\u001b[32m')}changed${ownSequence('\u001b[39m')}  the initrd`, {
+    step: 'rebuild-initrd',
+  });
   log.write('info', 'done');
   await log.close();
   const entries = readFileSync(file, 'utf8')
