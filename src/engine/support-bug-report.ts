@@ -4,21 +4,21 @@ import type { Guest } from '../guest/guest.ts';
 import type { Got, Source } from './support-sources.ts';
 
 const PROGRAM = 'nvidia-bug-report.sh';
-/** Some tens of programs, each of them slow on a guest that is not well. */
-const TIMEOUT_MS = 120_000;
-/** The driver's own advice where the first try hangs. */
-const SAFE_TIMEOUT_MS = 45_000;
+/** Some tens of programs, each of them slow on a guest that is not well; `safeMs`: the driver's own advice where that hangs. */
+const TIMES = { fullMs: 120_000, safeMs: 45_000 };
+/** What its programs get to end in, when they are told to. */
+const KILL_MS = 20_000;
 const LIMIT = 12 * 1024 * 1024;
 const PACKED_LIMIT = 64 * 1024 * 1024;
 /** Empty, of root alone, and gone with the next boot at the latest; also there when the disks are full or read-only. */
 const WORKSHOP = '/run/vgpu-guest/bug-report';
 
 /** NVIDIA's own report, unpacked: what is in it has to be looked through as everything else. */
-export function bugReport(guest: Guest): Source {
+export function bugReport(guest: Guest, times = TIMES): Source {
   return {
     name: 'driver/nvidia-bug-report.log',
     how: `${PROGRAM} --output-file`,
-    timeoutMs: TIMEOUT_MS + SAFE_TIMEOUT_MS,
+    timeoutMs: times.fullMs + times.safeMs + KILL_MS,
     limit: LIMIT,
     get: async () => {
       const workshop = `${WORKSHOP}-${process.pid}`;
@@ -28,18 +28,18 @@ export function bugReport(guest: Guest): Source {
       await guest.makeDirectory(workshop, 0o700);
       const exposed = await guest.exposure(workshop);
       if (exposed !== undefined) throw new AgentError(`it has no place to write to: others can change ${exposed}`);
-      return await report(guest, workshop);
+      return await report(guest, workshop, times);
     },
   };
 }
 
-async function report(guest: Guest, workshop: string): Promise<Got> {
+async function report(guest: Guest, workshop: string, { fullMs, safeMs }: typeof TIMES): Promise<Got> {
   const path = `${workshop}/nvidia-bug-report.log`;
-  let outcome = await guest.query([PROGRAM, '--output-file', path], TIMEOUT_MS);
+  let outcome = await guest.query([PROGRAM, '--output-file', path], fullMs);
   if (outcome.code === 127) return { is: 'absent', because: `there is no ${PROGRAM}: it comes with the driver` };
   const isSafe = outcome.code === 124;
-  if (isSafe) outcome = await guest.query([PROGRAM, '--safe-mode', '--output-file', path], SAFE_TIMEOUT_MS);
-  const mode = isSafe ? [`it hung, so this is of --safe-mode`] : [];
+  if (isSafe) outcome = await guest.query([PROGRAM, '--safe-mode', '--output-file', path], safeMs);
+  const mode = isSafe ? ['it hung, so this is of --safe-mode'] : [];
   const notes = [...mode, ...(outcome.code === 0 ? [] : [`exit code ${outcome.code}`])].join('; ');
   const note = notes === '' ? {} : { note: notes };
   const packed = await guest.readStart(`${path}.gz`, PACKED_LIMIT);

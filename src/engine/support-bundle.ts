@@ -2,7 +2,8 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { messageOf } from '../errors.ts';
 import { excerpt } from '../formats/excerpt.ts';
-import { redact, redactDeep } from '../formats/redact.ts';
+import { redact, redactDeep, removedMark } from '../formats/redact.ts';
+import { joinTokens, lastLineOfKey } from '../formats/redact-blocks.ts';
 import type { Got, Source } from './support-sources.ts';
 
 /** A file of the bundle, or why there is none. */
@@ -23,7 +24,9 @@ export interface BundleFile extends BundleEntry {
 }
 
 /** Everything together: what a ticket takes, and what is held in memory meanwhile. */
-export const WHOLE_LIMIT = 40 * 1024 * 1024;
+const WHOLE_LIMIT = 40 * 1024 * 1024;
+/** With less room than this it is full. */
+const WORTH_BEGINNING = 4 * 1024;
 /** Programs that run at the same time: the guest may be ill already. */
 const AT_ONCE = 4;
 /** A program that takes no signal, because it hangs in the kernel, is waited for no longer than this. */
@@ -119,7 +122,7 @@ function finish({ name, how }: Source, { got, durationMs }: Raw, known: readonly
   const none = { name, how, bytes: 0, removed: 0, durationMs, text: '' };
   if (got.is === 'failed') return { ...none, state: 'failed', because: redact(got.because, known).text };
   if (got.is === 'absent') return { ...none, state: 'absent', because: got.because };
-  if (left <= 0) return { ...none, state: 'failed', because: 'the bundle was full' };
+  if (left < WORTH_BEGINNING) return { ...none, state: 'failed', because: 'the bundle was full' };
   const whole = got.is === 'text' ? excerpt(got.text, left) : undefined;
   const clean = whole ? cleanText(name, whole.text, known) : cleanData(got.is === 'data' ? got.value : {}, known);
   const isCut = whole !== undefined && (whole.isCut || (got.is === 'text' && got.isPart === true));
@@ -153,15 +156,41 @@ function cleanText(name: string, text: string, known: readonly string[]): Clean 
   if (!lines.every(line => line === '' || line.startsWith('{') || line.startsWith('[vgpu-guest'))) {
     return cleanPlain(text, known);
   }
-  const clean = lines.map(line => {
-    const value = parsed(line);
-    if (value === undefined) return cleanPlain(line, known);
-    const { value: better, removed } = redactDeep(value, known);
-    return { text: JSON.stringify(better), removed: sum(removed) };
-  });
-  // what no single line shows, such as a token that goes on in the next one
-  const { text: whole, removed } = cleanPlain(clean.map(line => line.text).join('\n'), known);
-  return { text: whole, removed: removed + clean.reduce((total, line) => total + line.removed, 0) };
+  return cleanLines(lines, known);
+}
+
+/** A log of JSON lines: each by itself, and what goes on from line to line as well. */
+function cleanLines(lines: readonly string[], known: readonly string[]): Clean {
+  let removed = 0;
+  const count = (_id: string, times = 1) => {
+    removed += times;
+  };
+  const messages = joinTokens(lines.map(messageIn), count);
+  const clean: string[] = [];
+  for (let index = 0; index < lines.length; index++) {
+    const last = lastLineOfKey(lines, index);
+    const value = parsed(lines[index]!);
+    if (last !== undefined) {
+      clean.push(JSON.stringify({ message: removedMark('private-key') }));
+      count('private-key');
+      index = last;
+    } else if (value === undefined) {
+      const plain = cleanPlain(lines[index]!, known);
+      clean.push(plain.text);
+      removed += plain.removed;
+    } else {
+      const message = messages[index] ? { message: messages[index] } : {};
+      const better = redactDeep({ ...value, ...message }, known);
+      clean.push(JSON.stringify(better.value));
+      removed += sum(better.removed);
+    }
+  }
+  return { text: clean.join('\n'), removed };
+}
+
+function messageIn(line: string): string {
+  const { message } = (parsed(line) ?? {}) as { readonly message?: unknown };
+  return typeof message === 'string' && !message.includes('\n') ? message : '';
 }
 
 function cleanPlain(text: string, known: readonly string[]): Clean {

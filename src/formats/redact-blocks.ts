@@ -21,6 +21,15 @@ export function removeBlocks(text: string, count: Count): string {
   return removeEncoded(joinTokens(removeKeys(text.split('\n'), count), count), count).join('\n');
 }
 
+/** Where a key that begins in this line ends; undefined: none begins, or nothing of it is in further lines. */
+export function lastLineOfKey(lines: readonly string[], first: number): number | undefined {
+  const line = lines[first] ?? '';
+  const begin = BEGIN.exec(line);
+  if (!begin) return undefined;
+  const { last } = endOfKey(lines, first, line, begin.index);
+  return last > first ? last : undefined;
+}
+
 function removeKeys(lines: readonly string[], count: Count): string[] {
   const kept: string[] = [];
   for (let index = 0; index < lines.length; index++) {
@@ -66,7 +75,7 @@ function endOfKey(
 }
 
 /** A token goes on in the last word of the next lines, behind the same words of the logger. */
-function joinTokens(lines: readonly string[], count: Count): string[] {
+export function joinTokens(lines: readonly string[], count: Count): string[] {
   const kept: string[] = [];
   let shape: string | undefined;
   for (const line of lines) {
@@ -107,16 +116,23 @@ function removeEncoded(lines: readonly string[], count: Count): readonly string[
     if (BEGIN_PUBLIC.test(line)) publicUntil = index + MOST_LINES;
     else if (line.includes(ANY_END)) publicUntil = 0;
     const last = UUENCODED.test(line) ? endOfUuencoded(lines, index) : endOfEncoded(lines, index);
-    if (index < publicUntil || last - index < ENCODED_LEAST) {
+    if (index < publicUntil || (last - index < ENCODED_LEAST && !isEncodedAlone(line))) {
       kept.push(line);
       index++;
       continue;
     }
-    kept.push(`<removed:encoded-data, ${last - index} lines>`);
+    const end = Math.max(last, index + 1);
+    kept.push(`<removed:encoded-data, ${end - index} lines>`);
     count('encoded-data');
-    index = last;
+    index = end;
   }
   return kept;
+}
+
+/** One line of a key that its logger has made an entry of its own; a sum in hexadecimal has no capital letters. */
+function isEncodedAlone(line: string): boolean {
+  const word = line.trim();
+  return /^[A-Za-z0-9+][A-Za-z0-9+/]{58,}={0,2}$/.test(word) && [/[a-z]/, /[A-Z]/, /\d/].every(kind => kind.test(word));
 }
 
 function endOfEncoded(lines: readonly string[], first: number): number {
