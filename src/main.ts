@@ -5,6 +5,7 @@ import { runProgram } from './cli/program.ts';
 import { AgentError, messageOf } from './errors.ts';
 import { faultJson } from './report/fault-report.ts';
 import { spellingFor } from './report/spelling.ts';
+import { indent } from './report/text.ts';
 import { harmlessJson } from './report/visible.ts';
 
 /** A program that was told to end has 10 s for it. */
@@ -48,7 +49,7 @@ async function main(): Promise<number> {
     });
   } catch (error) {
     const { exitCode, message, remedy, stack } = explain(error);
-    process.stderr.write(spell(`${stack ?? message}\n${remedy ? `→ ${remedy}\n` : ''}`));
+    process.stderr.write(spell(`${stack ?? indent(message)}\n${remedy ? `→ ${indent(remedy)}\n` : ''}`));
     if (asksForJson(process.argv.slice(2)) && !hasAnswered) json(faultJson(exitCode, message, remedy));
     return exitCode;
   }

@@ -70,10 +70,11 @@ export function evidence(at: string, shows: string): Evidence {
 const LONGEST = 400;
 
 function clean(text: string): string {
-  const line = stripVTControlCharacters(text)
+  // what is behind it is not shown, and a line without an end would take its time
+  const line = stripVTControlCharacters(text.slice(0, 4 * LONGEST))
     .replace(/[\0-\x1f\x7f-\x9f]+/g, ' ')
     .replace(/[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}/g, '***')
     .replace(/(\w:\/\/)[^/@\s]+@/g, '$1***@')
     .trim();
-  return line.length > LONGEST ? `${line.slice(0, LONGEST)} …` : line;
+  return line.length > LONGEST || text.length > 4 * LONGEST ? `${line.slice(0, LONGEST)} …` : line;
 }

@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import { configJsonSchema } from '../config/load.ts';
 import { withoutSecrets } from '../formats/url.ts';
 import { openEyes } from '../guest/open-guest.ts';
+import { harmlessYaml } from '../report/visible.ts';
 import { EXIT } from './exit.ts';
 import type { CommonOptions, Io } from './io.ts';
 import { readConfig, readConfigFile } from './settings.ts';
@@ -36,7 +37,10 @@ export async function configShowCommand(options: CommonOptions, io: Io): Promise
     runTimeout: words(runTimeoutMs),
   };
   if (options.json) io.json(shown);
-  else io.data(stringify(shown).trimEnd());
+  else {
+    const quoted = () => stringify(shown, { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN', lineWidth: 0 });
+    io.data(harmlessYaml(stringify(shown), quoted).trimEnd());
+  }
   return EXIT.settled;
 }
 

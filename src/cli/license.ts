@@ -6,6 +6,7 @@ import { AgentError } from '../errors.ts';
 import { unitText } from '../formats/systemd-unit.ts';
 import type { Guest } from '../guest/guest.ts';
 import { reportJson } from '../report/apply-report.ts';
+import { indent } from '../report/text.ts';
 import { levelOf } from '../report/watch.ts';
 import { watchJson, watchMetrics, watchText } from '../report/watch-report.ts';
 import { EXIT, exitCodeOfReport } from './exit.ts';
@@ -25,7 +26,7 @@ export async function licenseWaitCommand(
   const { log, watcher, close } = await openTalk(guest, options, io);
   try {
     const report = await waitForLicense({ guest, config, watcher, stop: io.stop });
-    const text = report.steps.map(({ because }) => because).join('');
+    const text = indent(report.steps.map(({ because }) => because).join(''));
     log.write('debug', text, { outcome: report.outcome });
     if (options.json) io.json(reportJson(report));
     else if (!options.quiet || levelOf(report.outcome) !== 'info') io.out(text);

@@ -61,7 +61,30 @@ export async function readConfigFile(
       remedy: `write it, or leave --config away to use ${DEFAULT_CONFIG_PATH} or none`,
     });
   }
+  if (text !== undefined) await refuseForeign(guest, path);
   return { path, text };
+}
+
+/** Root does what this file says, so that nobody else may have a say in it. */
+async function refuseForeign(guest: GuestView, path: string): Promise<void> {
+  if (process.geteuid?.() !== 0) return;
+  const real = (await guest.realPath(path)) ?? path;
+  const names = real.split('/').filter(Boolean);
+  const chain = ['/', ...names.map((_, index) => `/${names.slice(0, index + 1).join('/')}`)];
+  const stats = await Promise.all(chain.map(at => guest.stat(at)));
+  const foreign = chain.find((_, index) => {
+    const at = stats[index];
+    if (!at) return false;
+    const isOpen = (at.mode & 0o002) !== 0 || ((at.mode & 0o020) !== 0 && at.gid !== 0);
+    // in a sticky folder such as /tmp nobody can put something else into the place of root's own
+    const isSticky = (at.mode & 0o1000) !== 0 && stats[index + 1]?.uid === 0;
+    return at.uid !== 0 || (isOpen && !isSticky);
+  });
+  if (foreign === undefined) return;
+  throw new AgentError(`${path} is not taken: others than root can change ${foreign}`, {
+    fault: 'config',
+    remedy: `look at what it says, then chown root:root ${foreign} && chmod go-w ${foreign}, or put it below /etc/vgpu-guest`,
+  });
 }
 
 /** The configuration file that flag or environment name; undefined: the default one counts. */

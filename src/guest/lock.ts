@@ -3,7 +3,7 @@ import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AgentError, messageOf } from '../errors.ts';
 import { orAbsent } from './eyes.ts';
-import { locate } from './paths.ts';
+import { locate, othersCanWrite } from './paths.ts';
 
 const LOCK = '/run/vgpu-guest/lock';
 
@@ -36,10 +36,12 @@ export async function takeLock(root: string): Promise<() => Promise<void>> {
 async function write(path: string, text: string): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    if (await othersCanWrite(dirname(path))) throw new Error(`others can write in ${dirname(LOCK)}`);
     await writeFile(path, text, { mode: 0o600, flag: 'wx' });
   } catch (cause) {
     throw new AgentError(`${LOCK} cannot be written: ${messageOf(cause)}`, {
-      remedy: 'let /run be writable for root: a run that changes the guest holds a lock there',
+      remedy:
+        'let /run be writable for root, and /run/vgpu-guest for root alone: a run that changes the guest holds a lock there',
       cause,
     });
   }

@@ -48,7 +48,7 @@ export async function plantedLink(root: string, path: string): Promise<string | 
 }
 
 /** Whether anybody but root, its group and who runs this can put something into a folder. */
-async function othersCanWrite(folder: string): Promise<boolean> {
+export async function othersCanWrite(folder: string): Promise<boolean> {
   const { uid, gid, mode } = await stat(folder);
   const isOurs = uid === 0 || uid === process.geteuid?.();
   return !isOurs || (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0 && gid !== process.getegid?.());

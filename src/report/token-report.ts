@@ -1,7 +1,8 @@
 import type { TokenFact } from '../facts/token.ts';
 import { timeOf } from '../formats/time.ts';
 import { TOLERANCE_US, type TokenClaims } from '../formats/token.ts';
-import { printable } from './text.ts';
+import { indent, printable } from './text.ts';
+import { visible } from './visible.ts';
 
 /** A token as it may be shown: nothing of it that a license could be had with. */
 export interface InspectedToken {
@@ -25,8 +26,8 @@ export function tokenJson({ path, found, refusal }: InspectedToken): object {
 
 export function tokenText({ path, found, refusal }: InspectedToken): string {
   const head = refusal
-    ? [`${path} ${refusal.because}`, `→ ${refusal.remedy}`]
-    : [`${path} is a token that can be used`];
+    ? [`${visible(path)} ${indent(refusal.because)}`, `→ ${indent(refusal.remedy)}`]
+    : [`${visible(path)} is a token that can be used`];
   const rows = found.is === 'usable' ? [...rowsOf(found.claims), ['sha256', found.sha256] as const] : [];
   return [...head, ...rows.map(([label, value]) => `  ${label.padEnd(12)} ${printable(value)}`)].join('\n');
 }

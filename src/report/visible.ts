@@ -36,6 +36,11 @@ export function harmlessJson(json: string): string {
   return json.replace(HARMFUL, sign => (sign === '\n' || sign === '\t' ? sign : codeUnits(sign)));
 }
 
+/** The same for YAML, of which only text in double quotes has escapes; `quoted` is it with all its values in them. */
+export function harmlessYaml(yaml: string, quoted: () => string): string {
+  return harmlessJson(yaml) === yaml ? yaml : harmlessJson(quoted());
+}
+
 function escaped(text: string): string {
   return text.replace(HARMFUL, sign => {
     const code = sign.codePointAt(0)!;
