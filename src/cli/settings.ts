@@ -46,6 +46,9 @@ export async function readConfig(
   return { config: loadConfig(file, layers), asked };
 }
 
+/** Some thousand lines; a text of a mebibyte of brackets takes ten seconds to be understood. */
+const FILE_LIMIT_BYTES = 64 * 1024;
+
 /** The default file may be absent; one that was named may not. */
 export async function readConfigFile(
   guest: GuestView,
@@ -54,7 +57,7 @@ export async function readConfigFile(
 ): Promise<ConfigFile> {
   const named = namedConfigPath(options, env);
   const path = named ?? DEFAULT_CONFIG_PATH;
-  const text = await guest.readText(path);
+  const text = await guest.readText(path, FILE_LIMIT_BYTES);
   if (text === undefined && named !== undefined) {
     throw new AgentError(`${path}: there is no such file`, {
       fault: 'config',

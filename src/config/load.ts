@@ -1,4 +1,4 @@
-import { isAlias, isNode, LineCounter, parseDocument } from 'yaml';
+import { isAlias, isNode, LineCounter, parseDocument, visit } from 'yaml';
 import * as z from 'zod';
 import { AgentError } from '../errors.ts';
 import { describeIssues } from './faults.ts';
@@ -47,6 +47,7 @@ function parseFile({ path, text }: ConfigFile): { settings: Record<string, unkno
     const { line, col } = lines.linePos(fault.pos[0]);
     throw new AgentError(`${path}:${line}:${col}: not YAML: ${fault.message}`, { fault: 'config', cause: fault });
   }
+  refuseAliases(path, document, lines);
   const settings: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
   if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) {
     throw new AgentError(`${path}: found ${JSON.stringify(settings)} instead of keys such as driver: and license:`, {
@@ -61,6 +62,19 @@ function parseFile({ path, text }: ConfigFile): { settings: Record<string, unkno
     return '';
   };
   return { settings: settings as Record<string, unknown>, lineOf };
+}
+
+/** A file of a few lines needs none, and a few of them, nested, would fill the memory. */
+function refuseAliases(path: string, document: ReturnType<typeof parseDocument>, lines: LineCounter): void {
+  visit(document, {
+    Alias(_, { source, range }) {
+      const { line, col } = lines.linePos(range?.[0] ?? 0);
+      throw new AgentError(`${path}:${line}:${col}: *${source} refers to another place, which this file cannot do`, {
+        fault: 'config',
+        remedy: 'write out what it refers to',
+      });
+    },
+  });
 }
 
 /** Settings over settings: keys of `above` win; token and server replace each other, since a license comes from one of them. */

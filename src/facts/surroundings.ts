@@ -95,7 +95,7 @@ function readOnlyMountOf(path: string, mounts: string): string | undefined {
     .split('\n')
     .map(line => ({ line, point: line.split(' ')[1] ?? '', options: line.split(' ')[3]?.split(',') ?? [] }))
     .filter(({ point }) => point === '/' || path === point || (point !== '' && path.startsWith(`${point}/`)));
-  const longest = Math.max(...above.map(({ point }) => point.length));
+  const longest = above.reduce((length, { point }) => Math.max(length, point.length), 0);
   const holder = above.findLast(({ point }) => point.length === longest);
   return holder?.options.includes('ro') ? holder.line : undefined;
 }

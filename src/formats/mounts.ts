@@ -10,7 +10,7 @@ export function mountOf(path: string, mounts: string): Mount | undefined {
     .split('\n')
     .map(parseLine)
     .filter(({ point }) => point === '/' || path === point || (point !== '' && path.startsWith(`${point}/`)));
-  const longest = Math.max(...above.map(({ point }) => point.length));
+  const longest = above.reduce((length, { point }) => Math.max(length, point.length), 0);
   return above.findLast(({ point }) => point.length === longest);
 }
 

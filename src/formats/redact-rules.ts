@@ -25,7 +25,8 @@ const REASON =
 
 const STRONG =
   'password|passwd|passphrase|passwort|pwd|secret|credentials?|api[_-]?key|access[_-]?key|private[_-]?key|auth[_-]?token|session[_-]?(?:id|key)';
-const QUOTED = `"(?:[^"\\\\\\n]|\\\\.){0,8192}"|'[^'\\n]{0,8192}'`;
+/** What follows a closing quote without a gap belongs to it for a shell. */
+const QUOTED = `(?:"(?:[^"\\\\\\n]|\\\\.){0,8192}"|'[^'\\n]{0,8192}')[^\\s,;&}\\])>]*`;
 /** As it stands, with a backslash before the end of a line that goes on. */
 const REST = '(?:[^\\n\\\\]|\\\\\\n?)+';
 

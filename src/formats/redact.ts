@@ -1,6 +1,6 @@
 import { removeBlocks } from './redact-blocks.ts';
 import { removeKnown } from './redact-known.ts';
-import { RULES } from './redact-rules.ts';
+import { type RedactRule, RULES } from './redact-rules.ts';
 
 /** A text for others, and what was taken out of it. */
 export interface Redacted {
@@ -22,16 +22,24 @@ export function redact(text: string, known: readonly string[] = []): Redacted {
   const removed = new Map<string, number>();
   const count = (id: string, times = 1) => void (times > 0 && removed.set(id, (removed.get(id) ?? 0) + times));
   let clean = removeBlocks(removeKnown(withoutInvisible(text), known, count), count);
-  for (const { id, pattern, spares } of RULES) {
-    clean = clean.replace(pattern, (whole: string, ...rest: readonly unknown[]) => {
-      const groups = rest.at(-1) as Readonly<Record<string, string | undefined>>;
-      const { before = '', secret = '', after = '' } = groups;
-      if (secret === removedMark(id) || spares?.(groups)) return whole;
-      count(id);
-      return `${before}${removedMark(id)}${after}`;
-    });
+  // what one rule leaves may be what another one looks for
+  for (let before = '', pass = 0; before !== clean && pass < MOST_PASSES; pass++) {
+    before = clean;
+    for (const rule of RULES) clean = applyRule(rule, clean, count);
   }
   return { text: clean, removed };
+}
+
+const MOST_PASSES = 4;
+
+function applyRule({ id, pattern, spares }: RedactRule, text: string, count: (id: string) => void): string {
+  return text.replace(pattern, (whole: string, ...rest: readonly unknown[]) => {
+    const groups = rest.at(-1) as Readonly<Record<string, string | undefined>>;
+    const { before = '', secret = '', after = '' } = groups;
+    if (secret === removedMark(id) || spares?.(groups)) return whole;
+    count(id);
+    return `${before}${removedMark(id)}${after}`;
+  });
 }
 
 /** The same for every text within data that JSON can tell. */

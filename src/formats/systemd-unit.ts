@@ -5,6 +5,11 @@ export function unitText(template: string, argv: readonly string[]): string {
 
 /** systemd.service(5), command lines: quotes and backslashes as in C, `%` and `$` doubled. */
 function systemdWord(word: string): string {
-  const escaped = word.replace(/["\\]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$');
+  const escaped = word
+    .replace(/["\\]/g, '\\$&')
+    .replaceAll('%', '%%')
+    .replaceAll('$', '$$$$')
+    // a line end in a path would begin a line of the unit
+    .replace(/[\0-\x1f\x7f]/g, sign => `\\x${sign.charCodeAt(0).toString(16).padStart(2, '0')}`);
   return /^[\w./:@=+,%$-]+$/.test(escaped) ? escaped : `"${escaped}"`;
 }

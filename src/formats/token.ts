@@ -26,7 +26,7 @@ export type TokenInspection =
 
 /** Looks at a client configuration token of CLS or DLS: a signed JWT on one line. The signature is the daemon's to verify. */
 export function inspectToken(text: string): TokenInspection {
-  const token = text.replace(/\n+$/, '');
+  const token = withoutFinalLineEnds(text);
   const impostor = IMPOSTORS.find(({ looks }) => looks.test(token));
   if (impostor) return unusable(impostor.because);
   if (/\s/.test(token)) return unusable(brokenUp(token));
@@ -47,6 +47,13 @@ export function inspectToken(text: string): TokenInspection {
   const claims = readClaims(payload);
   if (isForeign(claims)) return unusable('is a signed token of another service, not of the NVIDIA License System');
   return { is: 'token', claims };
+}
+
+/** A pattern would begin at each of a million empty lines, and look at all of those behind it. */
+function withoutFinalLineEnds(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === '\n') end--;
+  return text.slice(0, end);
 }
 
 /**

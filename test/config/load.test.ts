@@ -221,3 +221,9 @@ test('the JSON Schema knows the same keys and is as strict', () => {
   expect(schema.additionalProperties).toBe(false);
   expect(schema.properties.driver?.additionalProperties).toBe(false);
 });
+
+test('an alias is refused by its place: a few of them, nested, would fill the memory', () => {
+  const text = 'gridd: &a\n  IgnoreSP: "FALSE"\nxorg: *a\n';
+  expect(() => loadConfig({ path: '/c.yaml', text }, [])).toThrow('/c.yaml:3:7: *a refers to another place');
+  expect(() => loadConfig({ path: '/c.yaml', text: '*nowhere' }, [])).toThrow(/\/c\.yaml:1:1: /);
+});

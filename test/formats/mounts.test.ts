@@ -25,3 +25,7 @@ test.each([
 test('nothing is known without a table', () => {
   expect(mountOf('/opt', '')).toBeUndefined();
 });
+
+test('a guest with very many mounts has one that holds a path', () => {
+  expect(mountOf('/var/x', 'a /var ext4 rw 0 0\n'.repeat(200_000))?.point).toBe('/var');
+});

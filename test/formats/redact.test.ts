@@ -16,6 +16,7 @@ const SECRETS: readonly (readonly [what: string, line: string, secret: string])[
   ['a key of a configuration file', 'password=hunter2', 'hunter2'],
   ['one with blanks in it', 'Password: correct horse battery', 'horse'],
   ['one in quotes, with a quote inside', 'db_password = "hun\\"ter2 x" # y', 'ter2'],
+  ['what a shell joins to a quoted word', 'password="hun"ter2', 'ter2'],
   ['a line that goes on', 'passphrase=hunt\\\ner2', 'er2'],
   ['one within a line', 'connect user=u passwd=hunter2 host=h', 'hunter2'],
   ['one of JSON', '{"clientSecret":"hunter2","x":1}', 'hunter2'],

@@ -204,3 +204,9 @@ describe('the dates of a token', () => {
     });
   });
 });
+
+it('a quarter of a mebibyte of empty lines is looked at in no time', () => {
+  const before = process.cpuUsage();
+  expect(inspectToken(`${'\n'.repeat(256 * 1024)}x`).is).toBe('unusable');
+  expect(process.cpuUsage(before).user / 1_000).toBeLessThan(2_000);
+});
