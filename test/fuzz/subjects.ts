@@ -14,6 +14,7 @@ import {
   findSkippedErrors,
   installerErrors,
 } from '../../src/formats/installer-log.ts';
+import { compareReleases } from '../../src/formats/kernel-release.ts';
 import { interpret, readJournalLine, readSyslogLine, startedPid } from '../../src/formats/license-log.ts';
 import {
   allowUnsupportedModules,
@@ -81,6 +82,12 @@ vnc: { passwordFile: /etc/vnc, listen: 10.0.0.1 }
 const bytes = (text: string) => Buffer.from(text.slice(0, 4096), 'latin1');
 
 export const SUBJECTS: readonly Subject[] = [
+  {
+    name: 'kernel releases',
+    files: ['kernel-release'],
+    read: text => [compareReleases(text, '6.4.0-150600.23.47-default'), compareReleases(text, text)],
+    samples: ['6.4.0-150600.23.47-default', '5.14.0-503.14.1.el9_5.x86_64', '6.8.0-49-generic'],
+  },
   {
     name: 'gridd.conf',
     files: ['gridd-conf', 'gridd-keys'],
