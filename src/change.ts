@@ -31,6 +31,8 @@ export type Deed =
   | { readonly kind: 'render-xorg'; readonly path: string; readonly address: string }
   /** A unit of ours, enabled for the graphical target; its command line is that of the program that runs. */
   | { readonly kind: 'add-unit'; readonly unit: 'vgpu-guest-screen.service' }
+  /** Of the GPU at this address, from the next boot on; `before`: what it would have had then, where the driver has told already. */
+  | { readonly kind: 'set-ecc'; readonly address: string; readonly ecc: Ecc; readonly before?: Ecc }
   /** Stopped, disabled and gone. */
   | { readonly kind: 'remove-unit'; readonly unit: string }
   /** A file that this program has made for itself. */
@@ -38,6 +40,9 @@ export type Deed =
   | { readonly kind: 'service'; readonly unit: string; readonly action: 'enable' | 'restart' }
   | { readonly kind: 'await-license'; readonly timeoutMs: number }
   | { readonly kind: 'reboot' };
+
+/** Memory that corrects its errors, of a GPU. */
+export type Ecc = 'on' | 'off';
 
 /** Runs the .run package. */
 export interface InstallDriver {

@@ -1,5 +1,8 @@
+import type { SmiGpu, SmiSetting } from '../facts/smi.ts';
 import { defineSubject, evidence, seen } from './check.ts';
 import { licenseEvidence } from './situation.ts';
+
+const NO_ECC: SmiSetting = { current: 'N/A', pending: 'N/A' };
 
 /** The GPU on the PCI bus, before any driver. */
 export const gpu = defineSubject({
@@ -50,6 +53,38 @@ export const gpu = defineSubject({
             : `find out who gives the GPU to ${first.driver} (a file in /etc/modprobe.d, driverctl list-overrides), take that back and reboot`,
           evidence: taken.map(({ address, driver }) =>
             evidence(`/sys/bus/pci/devices/${address}/driver`, driver ?? ''),
+          ),
+        };
+      },
+    },
+    {
+      id: 'ecc-differs',
+      causes: [],
+      judge({ gpu: { ecc } }, { smi }) {
+        if (ecc === undefined || !smi.answers) return undefined;
+        const wanted = ecc ? 'Enabled' : 'Disabled';
+        const has = ({ ecc: setting = NO_ECC }: SmiGpu) => setting;
+        // what is not there is as good as off
+        const differing = smi.gpus.filter(
+          seen => has(seen).current !== (has(seen).current === 'N/A' && !ecc ? 'N/A' : wanted),
+        );
+        const [first] = differing;
+        if (!first) return undefined;
+        const comes = differing.every(seen => has(seen).pending === wanted);
+        return {
+          severity: 'warning',
+          summary: `ECC of the GPU ${first.address} is not as gpu.ecc asks`,
+          cause: comes
+            ? 'it is set, and counts from the next boot on; a host that does not allow it may keep it as it is'
+            : has(first).current === 'N/A'
+              ? 'the GPU may have none, or the host may have turned it off for its vGPUs'
+              : 'it was not set since gpu.ecc was changed, or the host may not allow it',
+          remedy: comes ? 'reboot' : 'vgpu-guest apply says what can be done',
+          evidence: differing.map(seen =>
+            evidence(
+              'nvidia-smi -q -x',
+              `${seen.address} ecc_mode: current ${has(seen).current}, pending ${has(seen).pending}`,
+            ),
           ),
         };
       },

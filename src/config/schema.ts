@@ -164,6 +164,13 @@ const vnc = z.strictObject({
   geometry: size.optional().describe('The size that viewers see; the screen itself keeps its own'),
 });
 
+const gpu = z.strictObject({
+  ecc: z
+    .boolean()
+    .optional()
+    .describe('Whether the memory of every NVIDIA GPU corrects its errors; without it that is left as it is'),
+});
+
 /** The units that go on after a reboot give a run two hours, of which some minutes are for what it puts back. */
 const MOST_RUN_MS = 110 * 60_000;
 
@@ -177,6 +184,7 @@ export const configSchema = z
       .describe('Any other key of gridd.conf, written as it is; one without a value is left out of gridd.conf'),
     xorg: xorg.prefault({}).describe('The X server'),
     vnc: vnc.optional().describe('Show the screen to VNC viewers (x11vnc); without it nothing is shown'),
+    gpu: gpu.prefault({}).describe('Settings of the GPUs themselves'),
     reboot: z.enum(['never', 'auto']).default('never').describe('auto: reboot by itself when the journey needs it'),
     lockTimeout: duration.default('5m').describe("How long another program may hold the package manager's lock"),
     runTimeout: duration

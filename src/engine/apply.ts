@@ -156,7 +156,8 @@ async function settle(run: Run, step: Step, before: readonly StepReport[], look:
     }
     const looked = lookAt(run.guest, run.config);
     const second = await judge(step, run.config, looked);
-    const doing = { done: first.changes, beganUs, changedSince: changed || before.some(isChange) };
+    const progressed = enactable.some(({ kind }) => kind !== 'set-ecc');
+    const doing = { done: first.changes, beganUs, changedSince: progressed || before.some(isChange) };
     const result = await conclude(run, step, doing, second);
     return { ...result, changed: changed || result.outcome === 'changed', looked };
   } catch (thrown) {
@@ -175,7 +176,7 @@ interface Doing {
   readonly done: readonly Change[];
   /** When the first deed began, in microseconds since 1970. */
   readonly beganUs: number;
-  /** Something was changed since the last reboot that was asked for. */
+  /** Something was changed since the last reboot that was asked for; what had to be set for that one again is no progress. */
   readonly changedSince: boolean;
 }
 

@@ -15,6 +15,7 @@ import { addScreenUnit, removeUnit } from './own-units.ts';
 import { rebuildInitrd } from './rebuild-initrd.ts';
 import { renderXorg } from './render-xorg.ts';
 import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
+import { setEcc } from './set-ecc.ts';
 import type { Tell } from './tell.ts';
 import { whyDead } from './why-dead.ts';
 
@@ -67,6 +68,8 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
       return await command(guest, change, tell);
     case 'render-xorg':
       return await renderXorg(guest, around.config, change, tell);
+    case 'set-ecc':
+      return await setEcc(guest, change, tell);
     case 'add-unit':
       return await addScreenUnit(guest, around);
     case 'remove-unit':

@@ -61,10 +61,14 @@ export function refuseLoop(
   const same = last.step === next.step && last.because === next.because && !changedSince;
   if (!same && last.reboots < MOST_REBOOTS) return;
   throw new AgentError(`the guest was rebooted for this already, and still ${next.because}`, {
-    remedy:
-      'find out what brings it back (lsinitrd or lsinitramfs for the initrd, /proc/cmdline, modules loaded by name), mend it, reboot, and run vgpu-guest apply',
+    remedy: next.step === 'set-ecc' ? ECC_STAYS : COMES_BACK,
   });
 }
+
+const COMES_BACK =
+  'find out what brings it back (lsinitrd or lsinitramfs for the initrd, /proc/cmdline, modules loaded by name), mend it, reboot, and run vgpu-guest apply';
+const ECC_STAYS =
+  'the host decides about ECC of a vGPU, and a GPU may have to lose its power for it: shut the guest down and start it again, ask who runs the host, or take gpu.ecc out';
 
 /** The next boot goes on by itself: the marker first, so that a started unit always finds it. */
 export async function arrangeResume(guest: Guest, marker: ResumeMarker, unitText: string): Promise<void> {

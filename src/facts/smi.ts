@@ -3,7 +3,7 @@ import { exitCodeWords } from '../formats/signals.ts';
 import type { Outcome } from '../guest/guest.ts';
 import type { Look } from './facts.ts';
 
-export type { SmiGpu, SmiLicense } from '../formats/nvidia-smi.ts';
+export type { SmiGpu, SmiLicense, SmiSetting } from '../formats/nvidia-smi.ts';
 
 /** What `nvidia-smi -q -x` says: the last word on driver, virtualization mode and license. */
 export type SmiFact =

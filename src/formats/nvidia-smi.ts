@@ -16,8 +16,16 @@ export interface SmiGpu {
   readonly mode: 'none' | 'pass-through' | 'vgpu' | 'host-vgpu' | 'host-vsga' | 'unknown';
   /** undefined: no licensing section, so licensing does not apply to this driver on this GPU. */
   readonly license: SmiLicense | undefined;
+  /** undefined: this driver says nothing of it. */
+  readonly ecc?: SmiSetting;
   /** Those that nvidia-smi sees; without root it sees its own person's. */
   readonly processes?: readonly SmiProcess[];
+}
+
+/** A setting that counts from the next start of the GPU on, in nvidia-smi's words: `Enabled`, `Disabled`, `N/A` (there is none). */
+export interface SmiSetting {
+  readonly current: string;
+  readonly pending: string;
 }
 
 /** A program that uses the GPU. */
@@ -105,6 +113,7 @@ function readGpu(gpu: Node): SmiGpu {
   const id = textAt(gpu, '@id') ?? '';
   const address = parsePciAddress(id);
   const [section] = SECTIONS.flatMap(name => childrenOf(gpu, name));
+  const ecc = settingAt(gpu, 'ecc_mode', 'ecc');
   const processes = childrenOf(gpu, 'processes').flatMap(list => childrenOf(list, 'process_info').flatMap(readProcess));
   return {
     address: address ? formatPciAddress(address) : id,
@@ -112,8 +121,16 @@ function readGpu(gpu: Node): SmiGpu {
     uuid: textAt(gpu, 'uuid') ?? '',
     mode: MODES[textAt(gpu, 'gpu_virtualization_mode', 'virtualization_mode')?.toLowerCase() ?? ''] ?? 'unknown',
     license: section === undefined ? undefined : readLicense(section),
+    ...(ecc ? { ecc } : {}),
     ...(processes.length > 0 ? { processes } : {}),
   };
+}
+
+/** `<ecc_mode><current_ecc>Enabled</current_ecc><pending_ecc>…`, and of that shape are others. */
+function settingAt(gpu: Node, section: string, name: string): SmiSetting | undefined {
+  const current = textAt(gpu, section, `current_${name}`);
+  if (current === undefined) return undefined;
+  return { current, pending: textAt(gpu, section, `pending_${name}`) ?? current };
 }
 
 function readProcess(process: Node): readonly SmiProcess[] {

@@ -40,6 +40,10 @@ const finding = z.object({
   evidence: z.array(z.object({ at: text, shows: text })),
 });
 
+const setting = z
+  .object({ current: text, pending: text.describe('From the next boot on') })
+  .describe("In nvidia-smi's words");
+
 const OUTCOMES = ['settled', 'changed', 'reboot-needed', 'blocked', 'failed', 'unlicensed'] as const;
 
 /** By kind: `plan` is `vgpu-guest/plan/1`. */
@@ -74,6 +78,7 @@ export const ANSWERS = {
         mode: z.enum(['vgpu', 'pass-through', 'none']),
         driver: text.optional(),
         hostDriver: text.optional().describe('The driver on the host, where a vGPU tells'),
+        ecc: setting.optional().describe('Error correction of its memory; absent where there is none'),
       }),
     ),
     driver: z.object({

@@ -2,6 +2,7 @@ import type { Facts } from '../facts/facts.ts';
 import type { Gpu } from '../facts/gpus.ts';
 import type { Shown } from '../facts/graphics.ts';
 import { failureOf } from '../facts/gridd.ts';
+import type { SmiSetting } from '../facts/smi.ts';
 import type { License } from '../steps/await-license.ts';
 import { visible } from './visible.ts';
 
@@ -26,6 +27,8 @@ export interface StatusJson {
     readonly driver?: string;
     /** The driver on the host, where a vGPU tells. */
     readonly hostDriver?: string;
+    /** In nvidia-smi's words; absent where there is none, or nobody says. */
+    readonly ecc?: SmiSetting;
   }[];
   readonly driver: {
     readonly installed?: string;
@@ -75,10 +78,17 @@ export function statusText({ guest, gpus, driver, gridd, license, screen, reboot
     ['guest', `${guest.distribution}, kernel ${guest.kernel}, ${guest.virtualization}`],
     ...(gpus.length === 0 ? [['GPU', 'none on the PCI bus'] as const] : []),
     ...gpus.map(
-      ({ address, name, mode, driver: bound, hostDriver }) =>
+      ({ address, name, mode, driver: bound, hostDriver, ecc }) =>
         [
           'GPU',
-          [address, name, mode, `driver ${bound ?? 'none'}`, hostDriver && `${hostDriver} on the host`]
+          [
+            address,
+            name,
+            mode,
+            `driver ${bound ?? 'none'}`,
+            hostDriver && `${hostDriver} on the host`,
+            ecc && `ECC ${settingText(ecc)}`,
+          ]
             .filter(Boolean)
             .join(', '),
         ] as const,
@@ -105,6 +115,16 @@ export function statusText({ guest, gpus, driver, gridd, license, screen, reboot
   return rows.map(([label, value]) => `${label.padEnd(13)} ${visible(value)}`).join('\n');
 }
 
+/** `Enabled`, or `Enabled (pending Disabled)`. */
+function settingText({ current, pending }: SmiSetting): string {
+  return current === pending ? current : `${current} (pending ${pending})`;
+}
+
+/** `N/A` twice says that there is no such thing. */
+function settingOf(setting: SmiSetting | undefined): SmiSetting | undefined {
+  return setting && [setting.current, setting.pending].some(word => word !== 'N/A') ? setting : undefined;
+}
+
 /** A loaded driver came from somewhere, though not from where .run packages and kernel modules lie. */
 function driverOnDisk({ installed, loaded }: StatusJson['driver']): string {
   if (installed !== undefined) return `${installed} installed`;
@@ -123,12 +143,14 @@ function gpuJson(gpu: Gpu, { smi, displayNames }: StatusFacts): StatusJson['gpus
   const answer = smi.answers ? smi.gpus.find(({ address }) => address === gpu.address) : undefined;
   const name = answer?.name ?? displayNames.get(gpu.address);
   const mode = answer?.mode === 'vgpu' || answer?.mode === 'pass-through' ? answer.mode : (gpu.mode ?? 'none');
+  const ecc = settingOf(answer?.ecc);
   return {
     address: gpu.address,
     ...(name ? { name } : {}),
     mode,
     ...(gpu.driver ? { driver: gpu.driver } : {}),
     ...(gpu.host ? { hostDriver: gpu.host.version } : {}),
+    ...(ecc ? { ecc } : {}),
   };
 }
 

@@ -139,6 +139,8 @@ export function describe(change: Change): string {
       return `make ${change.path} with nvidia-xconfig`;
     case 'run':
       return `run ${change.argv.join(' ')}`;
+    case 'set-ecc':
+      return `turn ECC of the GPU ${change.address} ${change.ecc}`;
     case 'add-unit':
       return `write and enable ${change.unit}`;
     case 'remove-unit':

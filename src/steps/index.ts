@@ -10,6 +10,7 @@ import { rebuildInitrd } from './rebuild-initrd.ts';
 import { restartDisplayManager } from './restart-display-manager.ts';
 import { restartGridd } from './restart-gridd.ts';
 import { returnToScreen } from './return-to-screen.ts';
+import { setEcc } from './set-ecc.ts';
 import { shareScreen } from './share-screen.ts';
 import type { Step } from './step.ts';
 import { watchScreen } from './watch-screen.ts';
@@ -30,4 +31,5 @@ export const journey: readonly Step[] = [
   restartDisplayManager,
   returnToScreen,
   shareScreen,
+  setEcc,
 ] as readonly Step[];

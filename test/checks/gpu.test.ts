@@ -28,3 +28,19 @@ test('the host of vGPUs is no guest', () => {
   expect(find('on-the-host', smi(undefined, { mode: 'host-vgpu' }))).toMatchObject({ severity: 'error' });
   expect(find('on-the-host', {})).toBeUndefined();
 });
+
+test.each([
+  [true, { current: 'Enabled', pending: 'Enabled' }, undefined],
+  [false, { current: 'N/A', pending: 'N/A' }, undefined],
+  [undefined, { current: 'Enabled', pending: 'Disabled' }, undefined],
+  [true, { current: 'Disabled', pending: 'Enabled' }, 'reboot'],
+  [true, { current: 'N/A', pending: 'N/A' }, 'vgpu-guest apply says what can be done'],
+  [false, { current: 'Enabled', pending: 'Enabled' }, 'vgpu-guest apply says what can be done'],
+])('ECC that is to be %s and is %j is a finding with the remedy %s', (asked, ecc, remedy) => {
+  const seen = smi(undefined).smi;
+  const gpus = seen.answers ? seen.gpus.map(gpu => ({ ...gpu, ecc })) : [];
+  const facts = { smi: { answers: true, driverVersion: '570.211.01', gpus } as const };
+  const found = find('ecc-differs', facts, asked === undefined ? {} : { gpu: { ecc: asked } });
+  expect(found?.remedy).toBe(remedy);
+  if (remedy) expect(found?.evidence).toMatchObject([{ shows: expect.stringContaining(`current ${ecc.current}`) }]);
+});

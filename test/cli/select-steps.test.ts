@@ -19,12 +19,13 @@ test('the journey has its steps in the order in which each stands on the ones be
     'restart-display-manager',
     'return-to-screen',
     'share-screen',
+    'set-ecc',
   ]);
 });
 
 test('some steps, whatever the order in which they are asked for', () => {
   expect(ids(['place-token', 'configure-gridd'])).toEqual(['configure-gridd', 'place-token']);
-  expect(ids([], ['await-license', 'patch-xorg'])).toHaveLength(12);
+  expect(ids([], ['await-license', 'patch-xorg'])).toHaveLength(13);
 });
 
 test('a step that there is not is answered with its neighbor', () => {

@@ -21,6 +21,7 @@ describe('a configuration that is right', () => {
       license: { feature: 'auto', tokenDirectory: '/etc/nvidia/ClientConfigToken', timeoutMs: 120_000 },
       gridd: {},
       xorg: { manage: 'auto', atBoot: false, restartDisplayManager: false },
+      gpu: {},
       reboot: 'never',
       lockTimeoutMs: 300_000,
       runTimeoutMs: 6_600_000,
@@ -138,11 +139,11 @@ describe('a fault is one line with the place, the key, what was found and what i
     ],
     [
       'licence: {}\n',
-      `${PATH}:1: licence: unknown key, did you mean license? (known: driver, license, gridd, xorg, vnc, reboot, lockTimeout, runTimeout)`,
+      `${PATH}:1: licence: unknown key, did you mean license? (known: driver, license, gridd, xorg, vnc, gpu, reboot, lockTimeout, runTimeout)`,
     ],
     [
       'xyzzy: 1\n',
-      `${PATH}:1: xyzzy: unknown key (known: driver, license, gridd, xorg, vnc, reboot, lockTimeout, runTimeout)`,
+      `${PATH}:1: xyzzy: unknown key (known: driver, license, gridd, xorg, vnc, gpu, reboot, lockTimeout, runTimeout)`,
     ],
     [
       'license:\n  feature: vdws\n',
@@ -214,6 +215,7 @@ test('the JSON Schema knows the same keys and is as strict', () => {
     'gridd',
     'xorg',
     'vnc',
+    'gpu',
     'reboot',
     'lockTimeout',
     'runTimeout',

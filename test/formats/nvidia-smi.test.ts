@@ -38,6 +38,7 @@ describe('the answer of nvidia-smi', () => {
           name: 'NVIDIA H200',
           uuid: 'GPU-8860d441-d818-3912-327d-2dcd07957f88',
           mode: 'pass-through',
+          ecc: { current: 'Enabled', pending: 'Enabled' },
           license: undefined,
         },
       ],

@@ -137,6 +137,7 @@ export function journey(guest: Container, traits: JourneyTraits, kernel: string,
           'restart-display-manager: settled',
           'return-to-screen: settled',
           'share-screen: settled',
+          'set-ecc: settled',
         ]);
         assert.deepEqual(differences(before, manifest()), []);
       },

@@ -379,6 +379,10 @@ export function makeFolderGuest(options: FolderGuestOptions = {}): FolderGuest {
     write('/var/lib/stubs/units/multi-user.target/active', 'active\n');
     for (const folder of ['/run', '/tmp', '/sys/module']) for (const name of list(folder)) remove(`${folder}/${name}`);
     remove('/proc/driver');
+    const [, pending] = read('/var/lib/stubs/ecc')?.trim().split(' ') ?? [];
+    // a host that decides otherwise leaves it as it was
+    const [kept = pending] = read('/var/lib/stubs/ecc-of-host')?.trim().split(' ') ?? [];
+    if (kept) write('/var/lib/stubs/ecc', `${kept} ${kept}\n`);
     if (options.secureBoot === 'on') turnSecureBootOn();
     for (const address of gpuAddresses) remove(`/sys/bus/pci/devices/${address}/driver`);
     const kernel = read('/var/lib/stubs/next-kernel') ?? read('/proc/sys/kernel/osrelease')?.trim() ?? '';

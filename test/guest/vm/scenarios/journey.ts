@@ -31,6 +31,7 @@ function checks(scene: Scene): readonly Check[] {
             'restart-display-manager: settled',
             'return-to-screen: settled',
             'share-screen: settled',
+            'set-ecc: settled',
           ],
         );
         assert.deepEqual(differing(before, await listing(vm, UNTOUCHED)), []);

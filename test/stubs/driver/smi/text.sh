@@ -111,6 +111,9 @@ TEXT
     Utilization
         $([ "$branch" -ge 580 ] && echo GPU || echo Gpu)=0 %
         Memory=0 %
+    ECC Mode
+        Current=$ecc_current
+        Pending=$ecc_pending
     Processes=None
 
 TEXT

@@ -92,6 +92,10 @@ XML
 			<free>$memory MiB</free>
 		</fb_memory_usage>
 		<compute_mode>Default</compute_mode>
+		<ecc_mode>
+			<current_ecc>$ecc_current</current_ecc>
+			<pending_ecc>$ecc_pending</pending_ecc>
+		</ecc_mode>
 		<processes>
 		</processes>
 	</gpu>
