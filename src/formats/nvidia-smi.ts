@@ -16,8 +16,9 @@ export interface SmiGpu {
   readonly mode: 'none' | 'pass-through' | 'vgpu' | 'host-vgpu' | 'host-vsga' | 'unknown';
   /** undefined: no licensing section, so licensing does not apply to this driver on this GPU. */
   readonly license: SmiLicense | undefined;
-  /** undefined: this driver says nothing of it. */
+  /** Each undefined: this driver says nothing of it. */
   readonly ecc?: SmiSetting;
+  readonly mig?: SmiSetting & { readonly devices: number };
   /** Those that nvidia-smi sees; without root it sees its own person's. */
   readonly processes?: readonly SmiProcess[];
 }
@@ -80,6 +81,14 @@ export function featureOfProduct(product: string): 'vws' | 'compute' | 'vapps' |
   return PRODUCTS.find(([name]) => name.test(product))?.[1];
 }
 
+/**
+ * Whether the name of a vGPU says that it has a part of the GPU (MIG) to itself: `GRID A100-1-5C`, `NVIDIA H100L-1-12C`, `GRID A100-1-5CME`, with
+ * the number of slices before its memory; one that shares the GPU by time has the memory alone (`NVIDIA A10-4Q`).
+ */
+export function isMigProfile(name: string): boolean {
+  return /-[1-7]-\d+[ABCQ](?:ME|GFX)?$/.test(name);
+}
+
 const PRODUCTS = [
   [/Virtual Workstation|Virtual Data ?center Workstation/i, 'vws'],
   [/Virtual Compute Server|vGPU for Compute/i, 'compute'],
@@ -113,7 +122,9 @@ function readGpu(gpu: Node): SmiGpu {
   const id = textAt(gpu, '@id') ?? '';
   const address = parsePciAddress(id);
   const [section] = SECTIONS.flatMap(name => childrenOf(gpu, name));
-  const ecc = settingAt(gpu, 'ecc_mode', 'ecc');
+  const [ecc, mig] = [settingAt(gpu, 'ecc_mode', 'ecc'), settingAt(gpu, 'mig_mode', 'mig')];
+  // without any there is the word None
+  const devices = childrenOf(gpu, 'mig_devices').flatMap(list => childrenOf(list, 'mig_device')).length;
   const processes = childrenOf(gpu, 'processes').flatMap(list => childrenOf(list, 'process_info').flatMap(readProcess));
   return {
     address: address ? formatPciAddress(address) : id,
@@ -122,6 +133,7 @@ function readGpu(gpu: Node): SmiGpu {
     mode: MODES[textAt(gpu, 'gpu_virtualization_mode', 'virtualization_mode')?.toLowerCase() ?? ''] ?? 'unknown',
     license: section === undefined ? undefined : readLicense(section),
     ...(ecc ? { ecc } : {}),
+    ...(mig ? { mig: { ...mig, devices } } : {}),
     ...(processes.length > 0 ? { processes } : {}),
   };
 }

@@ -79,6 +79,15 @@ export const ANSWERS = {
         driver: text.optional(),
         hostDriver: text.optional().describe('The driver on the host, where a vGPU tells'),
         ecc: setting.optional().describe('Error correction of its memory; absent where there is none'),
+        mig: z
+          .object({
+            current: text.optional(),
+            pending: text.optional().describe('From the next reset of the GPU on'),
+            devices: z.int().positive().optional().describe('Those that nvidia-smi lists'),
+            profile: text.optional().describe('Of a vGPU that has a part of the GPU to itself'),
+          })
+          .optional()
+          .describe("Parts of the GPU (MIG), in nvidia-smi's words; absent where there are none"),
       }),
     ),
     driver: z.object({

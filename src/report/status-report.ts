@@ -2,7 +2,8 @@ import type { Facts } from '../facts/facts.ts';
 import type { Gpu } from '../facts/gpus.ts';
 import type { Shown } from '../facts/graphics.ts';
 import { failureOf } from '../facts/gridd.ts';
-import type { SmiSetting } from '../facts/smi.ts';
+import type { SmiGpu, SmiSetting } from '../facts/smi.ts';
+import { isMigProfile } from '../formats/nvidia-smi.ts';
 import type { License } from '../steps/await-license.ts';
 import { visible } from './visible.ts';
 
@@ -29,6 +30,8 @@ export interface StatusJson {
     readonly hostDriver?: string;
     /** In nvidia-smi's words; absent where there is none, or nobody says. */
     readonly ecc?: SmiSetting;
+    /** The same; `devices` are those that nvidia-smi lists, `profile` is a vGPU's that has a part of the GPU to itself. */
+    readonly mig?: Partial<SmiSetting> & { readonly devices?: number; readonly profile?: string };
   }[];
   readonly driver: {
     readonly installed?: string;
@@ -78,7 +81,7 @@ export function statusText({ guest, gpus, driver, gridd, license, screen, reboot
     ['guest', `${guest.distribution}, kernel ${guest.kernel}, ${guest.virtualization}`],
     ...(gpus.length === 0 ? [['GPU', 'none on the PCI bus'] as const] : []),
     ...gpus.map(
-      ({ address, name, mode, driver: bound, hostDriver, ecc }) =>
+      ({ address, name, mode, driver: bound, hostDriver, ecc, mig }) =>
         [
           'GPU',
           [
@@ -88,6 +91,7 @@ export function statusText({ guest, gpus, driver, gridd, license, screen, reboot
             `driver ${bound ?? 'none'}`,
             hostDriver && `${hostDriver} on the host`,
             ecc && `ECC ${settingText(ecc)}`,
+            mig && migText(mig),
           ]
             .filter(Boolean)
             .join(', '),
@@ -120,6 +124,27 @@ function settingText({ current, pending }: SmiSetting): string {
   return current === pending ? current : `${current} (pending ${pending})`;
 }
 
+function migText({ current, pending, devices = 0, profile }: NonNullable<StatusJson['gpus'][number]['mig']>): string {
+  return [
+    ...(profile ? ['MIG-backed vGPU'] : []),
+    ...(current !== undefined && pending !== undefined ? [`MIG ${settingText({ current, pending })}`] : []),
+    ...(devices > 0 ? [`${devices} MIG device${devices > 1 ? 's' : ''}`] : []),
+  ].join(', ');
+}
+
+/** undefined: nvidia-smi says nothing of MIG, or that there is none. */
+function migOf(answer: SmiGpu | undefined): StatusJson['gpus'][number]['mig'] {
+  const setting = settingOf(answer?.mig);
+  const profile = answer?.mode === 'vgpu' && isMigProfile(answer.name) ? answer.name : undefined;
+  const devices = answer?.mig?.devices ?? 0;
+  if (!setting && profile === undefined && devices === 0) return undefined;
+  return {
+    ...(setting ? { current: setting.current, pending: setting.pending } : {}),
+    ...(devices > 0 ? { devices } : {}),
+    ...(profile === undefined ? {} : { profile }),
+  };
+}
+
 /** `N/A` twice says that there is no such thing. */
 function settingOf(setting: SmiSetting | undefined): SmiSetting | undefined {
   return setting && [setting.current, setting.pending].some(word => word !== 'N/A') ? setting : undefined;
@@ -143,7 +168,7 @@ function gpuJson(gpu: Gpu, { smi, displayNames }: StatusFacts): StatusJson['gpus
   const answer = smi.answers ? smi.gpus.find(({ address }) => address === gpu.address) : undefined;
   const name = answer?.name ?? displayNames.get(gpu.address);
   const mode = answer?.mode === 'vgpu' || answer?.mode === 'pass-through' ? answer.mode : (gpu.mode ?? 'none');
-  const ecc = settingOf(answer?.ecc);
+  const [ecc, mig] = [settingOf(answer?.ecc), migOf(answer)];
   return {
     address: gpu.address,
     ...(name ? { name } : {}),
@@ -151,6 +176,7 @@ function gpuJson(gpu: Gpu, { smi, displayNames }: StatusFacts): StatusJson['gpus
     ...(gpu.driver ? { driver: gpu.driver } : {}),
     ...(gpu.host ? { hostDriver: gpu.host.version } : {}),
     ...(ecc ? { ecc } : {}),
+    ...(mig ? { mig } : {}),
   };
 }
 

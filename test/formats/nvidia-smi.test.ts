@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { parseNvidiaSmi, type SmiGpu, type SmiLicense } from '../../src/formats/nvidia-smi.ts';
+import { isMigProfile, parseNvidiaSmi, type SmiGpu, type SmiLicense } from '../../src/formats/nvidia-smi.ts';
 
 const recorded = (name: string) => readFileSync(new URL(`../fixtures/nvidia-smi/${name}`, import.meta.url), 'utf8');
 const ONE = recorded('h200-passthrough-580.159.04.xml');
@@ -39,10 +39,36 @@ describe('the answer of nvidia-smi', () => {
           uuid: 'GPU-8860d441-d818-3912-327d-2dcd07957f88',
           mode: 'pass-through',
           ecc: { current: 'Enabled', pending: 'Enabled' },
+          mig: { current: 'Disabled', pending: 'Disabled', devices: 0 },
           license: undefined,
         },
       ],
     });
+  });
+
+  it('counts the MIG devices that it lists', () => {
+    // the shape of R535 and R575, as others have recorded it; None is what the H200 says
+    const device = (index: number) =>
+      `<mig_device><index>${index}</index><gpu_instance_id>${index + 1}</gpu_instance_id><compute_instance_id>0</compute_instance_id></mig_device>`;
+    const text = ONE.replaceAll('_mig>Disabled<', '_mig>Enabled<').replace(
+      /(<mig_devices>)\s*None/,
+      `$1${device(0)}${device(1)}`,
+    );
+    expect(firstOf(text)).toMatchObject({ mig: { current: 'Enabled', pending: 'Enabled', devices: 2 } });
+    expect(firstOf(ONE.replace(/<mig_mode>[\s\S]*?<\/mig_mode>/, ''))).not.toHaveProperty('mig');
+  });
+
+  it.each([
+    ['GRID A100-1-5C', true],
+    ['GRID A100-1-5CME', true],
+    ['NVIDIA H100L-1-12C', true],
+    ['NVIDIA H100XM-7-80C', true],
+    ['NVIDIA A10-4Q', false],
+    ['NVIDIA A100-40C', false],
+    ['GRID A100X-80C', false],
+    ['NVIDIA H200', false],
+  ])('%s has a part of the GPU to itself: %s', (name, backed) => {
+    expect(isMigProfile(name)).toBe(backed);
   });
 
   it('names each of two GPUs', () => {
@@ -159,3 +185,8 @@ describe('the answer of nvidia-smi', () => {
     });
   });
 });
+
+function firstOf(text: string): SmiGpu | undefined {
+  const reading = parseNvidiaSmi(text);
+  return reading.is === 'read' ? reading.gpus[0] : undefined;
+}

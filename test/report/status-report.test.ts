@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { FAMILIES } from '../../src/facts/families.ts';
+import type { SmiGpu } from '../../src/facts/smi.ts';
 import { type StatusFacts, statusJson, statusText } from '../../src/report/status-report.ts';
 
 const facts: StatusFacts = {
@@ -105,3 +106,47 @@ test('a driver that is loaded, and whose files lie where no package puts them, i
   };
   expect(statusText(statusJson(mounted))).toContain('driver        none found on disk, 580.159.04 loaded');
 });
+
+test.each<[SmiMig, string, object | undefined, string]>([
+  [{ current: 'N/A', pending: 'N/A', devices: 0 }, 'NVIDIA A10-4Q', undefined, 'driver nvidia\n'],
+  [
+    { current: 'Enabled', pending: 'Enabled', devices: 1 },
+    'GRID A100-1-5C',
+    { current: 'Enabled', pending: 'Enabled', devices: 1, profile: 'GRID A100-1-5C' },
+    'MIG-backed vGPU, MIG Enabled, 1 MIG device\n',
+  ],
+  [
+    { current: 'N/A', pending: 'N/A', devices: 0 },
+    'NVIDIA H100L-1-12C',
+    { profile: 'NVIDIA H100L-1-12C' },
+    'MIG-backed vGPU\n',
+  ],
+])('of MIG %j of %s is shown %j', (mig, name, shown, text) => {
+  const told = statusJson(withGpu({ name, mig }));
+  expect(told.gpus[0]?.mig).toEqual(shown);
+  expect(statusText(told)).toContain(text);
+});
+
+test('a passed-through GPU is no MIG-backed vGPU, whatever it is called; its settings are shown with what is pending', () => {
+  const told = statusJson(
+    withGpu({
+      name: 'GRID A100-1-5C',
+      mode: 'pass-through',
+      mig: { current: 'Disabled', pending: 'Enabled', devices: 0 },
+      ecc: { current: 'Enabled', pending: 'Disabled' },
+    }),
+  );
+  expect(told.gpus[0]).toMatchObject({
+    ecc: { current: 'Enabled', pending: 'Disabled' },
+    mig: { current: 'Disabled', pending: 'Enabled' },
+  });
+  expect(told.gpus[0]?.mig).not.toHaveProperty('profile');
+  expect(statusText(told)).toContain('ECC Enabled (pending Disabled), MIG Disabled (pending Enabled)\n');
+});
+
+type SmiMig = NonNullable<SmiGpu['mig']>;
+
+function withGpu(more: Partial<SmiGpu>): StatusFacts {
+  const gpus = facts.smi.answers ? facts.smi.gpus.map(gpu => ({ ...gpu, ...more })) : [];
+  return { ...facts, smi: { answers: true, driverVersion: '570.211.01', gpus } };
+}

@@ -59,8 +59,8 @@ GPU $address
     Display Active=Disabled
     Persistence Mode=Disabled
     MIG Mode
-        Current=N/A
-        Pending=N/A
+        Current=$mig_current
+        Pending=$mig_pending
     Accounting Mode=Disabled
     Accounting Mode Buffer Size=4000
     Driver Model

@@ -23,6 +23,17 @@ XML
   echo '</nvidia_smi_log>'
 }
 
+mig_devices_as_xml() {
+  [ "$mig_devices" -gt 0 ] || { echo '			None'; return; }
+  _number=0
+  while [ $_number -lt "$mig_devices" ]; do
+    printf '\t\t\t<mig_device>\n\t\t\t\t<index>%s</index>\n' $_number
+    printf '\t\t\t\t<gpu_instance_id>%s</gpu_instance_id>\n' $((_number + 1))
+    printf '\t\t\t\t<compute_instance_id>0</compute_instance_id>\n\t\t\t</mig_device>\n'
+    _number=$((_number + 1))
+  done
+}
+
 gpu_as_xml() {
   cat <<XML
 	<gpu id="$address">
@@ -33,11 +44,11 @@ gpu_as_xml() {
 		<display_active>Disabled</display_active>
 		<persistence_mode>Disabled</persistence_mode>
 		<mig_mode>
-			<current_mig>N/A</current_mig>
-			<pending_mig>N/A</pending_mig>
+			<current_mig>$mig_current</current_mig>
+			<pending_mig>$mig_pending</pending_mig>
 		</mig_mode>
 		<mig_devices>
-			None
+$(mig_devices_as_xml)
 		</mig_devices>
 		<accounting_mode>Disabled</accounting_mode>
 		<accounting_mode_buffer_size>4000</accounting_mode_buffer_size>
