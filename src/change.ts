@@ -12,8 +12,16 @@ export type Deed =
   /** A file out of the way: never deleted, never overwriting; a number is added to `to` when that name is taken. */
   | { readonly kind: 'move'; readonly path: string; readonly to: string }
   | { readonly kind: 'set-mode'; readonly path: string; readonly mode: number }
-  /** `welcome`: packages that are asked for as well, and whose absence is told and ends nothing. */
-  | { readonly kind: 'install-packages'; readonly packages: readonly string[]; readonly welcome?: readonly string[] }
+  /**
+   * `welcome`: packages that are asked for as well, and whose absence is told and ends nothing. `without`: nothing is installed where these
+   * would bring a driver along.
+   */
+  | {
+      readonly kind: 'install-packages';
+      readonly packages: readonly string[];
+      readonly welcome?: readonly string[];
+      readonly without?: 'drivers';
+    }
   /** `holds`: a new image that carries nouveau.ko must carry this file too, as it stands on disk. */
   | {
       readonly kind: 'rebuild-initrd';
@@ -25,6 +33,9 @@ export type Deed =
   /** The package that `driver.package` names by a URL, kept only when it hashes to `sha256`; `from` is that URL as it may be shown. */
   | { readonly kind: 'fetch-package'; readonly from: string; readonly path: string; readonly sha256: string }
   | InstallDriver
+  | InstallCuda
+  /** Compiles and runs a small program with this nvcc, in a folder of root's own; what came of it is remembered. */
+  | { readonly kind: 'prove-cuda'; readonly workshop: string }
   /** `tolerated`: what its failure means, which is then told and ends nothing. */
   | { readonly kind: 'run'; readonly argv: Argv; readonly timeoutMs: number; readonly tolerated?: string }
   /** A new configuration of X for the GPU at this address, by nvidia-xconfig where that works, else a small one. */
@@ -63,6 +74,17 @@ export interface InstallDriver {
   readonly leaveGraphical: boolean;
   /** The driver that is there now, which comes back when the new one does not work. */
   readonly replaces?: string;
+}
+
+/** Runs the runfile of the CUDA toolkit, for the toolkit alone. */
+export interface InstallCuda {
+  readonly kind: 'install-cuda';
+  readonly argv: Argv;
+  readonly log: string;
+  /** `12.8` */
+  readonly release: string;
+  readonly package: { readonly path: string; readonly sha256: string | undefined };
+  readonly workshop: string;
 }
 
 /** A deed and the reason why it is due, a present-tense sentence about the guest. */

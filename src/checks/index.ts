@@ -1,5 +1,6 @@
 import type { Subject } from './check.ts';
 import { clock } from './clock.ts';
+import { cuda } from './cuda.ts';
 import { daemon } from './daemon.ts';
 import { driver } from './driver.ts';
 import { gpu } from './gpu.ts';
@@ -28,4 +29,5 @@ export const subjects: readonly Subject[] = [
   log,
   license,
   screen,
+  cuda,
 ] as readonly Subject[];

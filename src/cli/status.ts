@@ -22,7 +22,7 @@ export async function statusCommand(options: CommonOptions, io: Io): Promise<num
 /** All that the report needs to know. */
 export async function lookAtStatus(look: Look): Promise<StatusJson> {
   const { guest, config } = look;
-  const [system, gpus, smi, driver, gridd, kernels, graphics, virtualization, needsReboot] = await Promise.all([
+  const [system, gpus, smi, driver, gridd, kernels, graphics, cuda, virtualization, needsReboot] = await Promise.all([
     look.fact('system'),
     look.fact('gpus'),
     look.fact('smi'),
@@ -30,6 +30,7 @@ export async function lookAtStatus(look: Look): Promise<StatusJson> {
     look.fact('gridd'),
     look.fact('kernels'),
     look.fact('graphics'),
+    look.fact('cuda'),
     guest.query(['systemd-detect-virt']),
     needsRebootNext(look),
   ]);
@@ -45,6 +46,8 @@ export async function lookAtStatus(look: Look): Promise<StatusJson> {
     driver,
     gridd,
     kernels,
+    cuda,
+    cudaAsked: config.cuda !== undefined,
     displayNames,
     virtualization: virtualization.stdout.trim() || virtualHost || 'unknown',
     license: licenseOf(config, smi),

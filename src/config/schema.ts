@@ -171,6 +171,26 @@ const gpu = z.strictObject({
     .describe('Whether the memory of every NVIDIA GPU corrects its errors; without it that is left as it is'),
 });
 
+const cuda = z
+  .strictObject({
+    package: absolutePath.optional().describe("NVIDIA's runfile of the CUDA toolkit, a file on this guest"),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/i, '64 hexadecimal digits')
+      .optional()
+      .describe('What the runfile must hash to'),
+    packages: z
+      .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9+._:-]*$/, 'the name of a package'))
+      .min(1)
+      .optional()
+      .describe('Packages of the toolkit, from repositories that the guest has already; none that brings a driver'),
+    prove: z.boolean().default(true).describe('Compile and run a small program, once for each driver and toolkit'),
+  })
+  .refine(given => (given.package === undefined) !== (given.packages === undefined), {
+    path: ['packages'],
+    message: 'the toolkit comes from a runfile (package) or from packages: give one of them',
+  });
+
 /** The units that go on after a reboot give a run two hours, of which some minutes are for what it puts back. */
 const MOST_RUN_MS = 110 * 60_000;
 
@@ -185,6 +205,7 @@ export const configSchema = z
     xorg: xorg.prefault({}).describe('The X server'),
     vnc: vnc.optional().describe('Show the screen to VNC viewers (x11vnc); without it nothing is shown'),
     gpu: gpu.prefault({}).describe('Settings of the GPUs themselves'),
+    cuda: cuda.optional().describe('The CUDA toolkit; without it none is installed'),
     reboot: z.enum(['never', 'auto']).default('never').describe('auto: reboot by itself when the journey needs it'),
     lockTimeout: duration.default('5m').describe("How long another program may hold the package manager's lock"),
     runTimeout: duration

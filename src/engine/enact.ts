@@ -9,9 +9,11 @@ import { awaitLicense } from './await-license.ts';
 import { failedCommand } from './failed-command.ts';
 import { fetchPackage } from './fetch-package.ts';
 import { fetchToken } from './fetch-token.ts';
+import { installCuda } from './install-cuda.ts';
 import { installDriver } from './install-driver.ts';
 import { installPackages } from './install-packages.ts';
 import { addScreenUnit, removeUnit } from './own-units.ts';
+import { proveCuda } from './prove-cuda.ts';
 import { rebuildInitrd } from './rebuild-initrd.ts';
 import { renderXorg } from './render-xorg.ts';
 import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
@@ -68,6 +70,10 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
       return await command(guest, change, tell);
     case 'render-xorg':
       return await renderXorg(guest, around.config, change, tell);
+    case 'install-cuda':
+      return await installCuda(guest, change, around.config, tell);
+    case 'prove-cuda':
+      return await proveCuda(guest, change.workshop, around.config, tell);
     case 'set-ecc':
       return await setEcc(guest, change, tell);
     case 'add-unit':
@@ -109,12 +115,12 @@ async function move({ path, to }: Extract<Enactable, { kind: 'move' }>, guest: G
 }
 
 async function install(
-  { packages, welcome = [] }: Extract<Enactable, { kind: 'install-packages' }>,
+  { packages, welcome = [], without }: Extract<Enactable, { kind: 'install-packages' }>,
   { guest, config, family, tell }: Surroundings,
 ): Promise<void> {
   if (!family) throw new AgentError('packages cannot be installed on an unknown distribution');
   const how = { family, lockTimeoutMs: config.lockTimeoutMs, tell };
-  await installPackages(guest, { ...how, packages });
+  await installPackages(guest, { ...how, packages, ...(without ? { without } : {}) });
   if (welcome.length === 0) return;
   try {
     await installPackages(guest, { ...how, packages: welcome });

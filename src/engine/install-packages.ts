@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Argv } from '../change.ts';
 import { AgentError } from '../errors.ts';
+import { readSolution, type Solution } from '../facts/cuda.ts';
 import type { Family, PackageManager } from '../facts/families.ts';
 import { findManager } from '../facts/prerequisites.ts';
 import { exitCodeWords } from '../formats/signals.ts';
@@ -24,6 +25,8 @@ const QUOTED_LINES = 4;
 
 /** Not every lock is one that the package manager waits for by itself: apt-get update gives up at once. */
 const LOCK_PAUSE_MS = 2_000;
+/** The lists of a large repository may have to be fetched for it. */
+const SIMULATION_TIMEOUT_MS = 600_000;
 
 export interface Installation {
   readonly family: Family;
@@ -31,6 +34,8 @@ export interface Installation {
   /** How long somebody else may hold the package manager's lock. */
   readonly lockTimeoutMs: number;
   readonly tell: Tell;
+  /** Nothing is installed where a driver would come along. */
+  readonly without?: 'drivers';
 }
 
 /** Installs packages with the family's package manager; every line of it is told as progress. */
@@ -46,9 +51,9 @@ export async function installPackages(guest: Guest, installation: Installation):
   }
   const deadlineMs = performance.now() + lockTimeoutMs;
   const lockWaitS = Math.round(lockTimeoutMs / 1_000);
-  const run = async (argv: Argv) => {
+  const patiently = async (ask: () => Promise<Outcome>) => {
     for (;;) {
-      const outcome = await guest.run(argv, { env: manager.env(lockWaitS), onLine: line => tell.progress(line) });
+      const outcome = await ask();
       if (!isLocked(manager, outcome)) return outcome;
       const leftMs = deadlineMs - performance.now();
       if (leftMs <= 0) throw busy(manager, outcome, lockWaitS);
@@ -56,11 +61,19 @@ export async function installPackages(guest: Guest, installation: Installation):
       await setTimeout(Math.min(LOCK_PAUSE_MS, leftMs));
     }
   };
+  const run = (argv: Argv) =>
+    patiently(() => guest.run(argv, { env: manager.env(lockWaitS), onLine: line => tell.progress(line) }));
 
   const refresh = manager.refresh?.(lockWaitS);
   if (refresh) {
     const outcome = await run(refresh);
     if (outcome.code !== 0) tell.warn(`${endOf(refresh, outcome)}; the present package lists are used`);
+  }
+  if (installation.without === 'drivers') {
+    const ask = manager.simulate.ask(packages, 'current');
+    // a look, since all of its answer counts
+    const answer = await patiently(() => guest.query(ask, SIMULATION_TIMEOUT_MS));
+    refuseDrivers(packages, readSolution(family, manager, answer));
   }
   const argv = manager.install(packages, lockWaitS);
   const outcome = await run(argv);
@@ -70,6 +83,23 @@ export async function installPackages(guest: Guest, installation: Installation):
   if (outcome.code === 0) return;
   if (!manager.noticeCodes?.includes(outcome.code)) throw new AgentError(endOf(argv, outcome));
   tell.warn(endOf(argv, outcome));
+}
+
+/** By the lists that are current now; what cannot be foreseen is not done. */
+function refuseDrivers(packages: readonly string[], solution: Solution): void {
+  if (solution.is === 'unknown') {
+    throw new AgentError(`what ${packages.join(' ')} would bring cannot be seen beforehand: ${solution.because}`, {
+      remedy: 'set up a repository that has them on this guest (the names are those of cuda.packages)',
+    });
+  }
+  if (solution.drivers.length === 0) return;
+  throw new AgentError(
+    `nothing is installed: ${packages.join(' ')} would bring a driver beside the one that is there: ${solution.drivers.join(', ')}`,
+    {
+      fault: 'blocked',
+      remedy: 'name packages that have no driver in them, such as cuda-toolkit-12-8 instead of cuda-12-8',
+    },
+  );
 }
 
 function isLocked(manager: PackageManager, outcome: Outcome): boolean {

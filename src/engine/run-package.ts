@@ -30,7 +30,7 @@ export async function runPackage(guest: Guest, run: PackageRun, tell: Tell): Pro
   await using undo = new AsyncDisposableStack();
   undo.defer(() => guest.removeFolder(run.workshop));
   await makeWorkshop(guest, run.workshop);
-  const outcome = await follow(guest, run, tell);
+  const outcome = await followInstaller(guest, run, tell);
   const log = (await guest.readText(run.log, LOG_LIMIT_BYTES)) ?? '';
   if (outcome.code !== 0) throw explain(run, outcome, log);
   for (const line of findSkippedErrors(log)) tell.warn(line);
@@ -38,7 +38,7 @@ export async function runPackage(guest: Guest, run: PackageRun, tell: Tell): Pro
 }
 
 /** Empty, and root's own: the wrapper makes a folder in it whose name anybody could foresee. */
-async function makeWorkshop(guest: Guest, path: string): Promise<void> {
+export async function makeWorkshop(guest: Guest, path: string): Promise<void> {
   await guest.removeFolder(path); // left by a run that was cut
   if (path.startsWith(`${STATE_DIRECTORY}/`)) await makeStateFolder(guest, path);
   else await guest.makeDirectory(path, 0o700);
@@ -51,7 +51,11 @@ async function makeWorkshop(guest: Guest, path: string): Promise<void> {
 }
 
 /** Its silent mode says nothing for minutes, but its log grows line by line. */
-async function follow(guest: Guest, { argv, log }: PackageRun, tell: Tell): Promise<Outcome> {
+export async function followInstaller(
+  guest: Guest,
+  { argv, log, env = {} }: Pick<PackageRun, 'argv' | 'log'> & { readonly env?: Readonly<Record<string, string>> },
+  tell: Tell,
+): Promise<Outcome> {
   const over = new AbortController();
   const startedMs = performance.now();
   const clock = setInterval(() => {
@@ -61,7 +65,7 @@ async function follow(guest: Guest, { argv, log }: PackageRun, tell: Tell): Prom
   }, STILL_RUNNING_MS);
   const following = tellLog(guest, log, over.signal, tell);
   try {
-    return await guest.run(argv, { onLine: line => tell.progress(line) });
+    return await guest.run(argv, { env, onLine: line => tell.progress(line) });
   } finally {
     clearInterval(clock);
     over.abort();

@@ -104,7 +104,7 @@ function storedPath(url: string, sha256: string): string {
 }
 
 /** /proc/sys/kernel/arch is there since Linux 6.1. */
-async function architectureOf(guest: GuestView): Promise<string | undefined> {
+export async function architectureOf(guest: GuestView): Promise<string | undefined> {
   const told = (await guest.readText('/proc/sys/kernel/arch')) ?? (await guest.query(['uname', '-m'])).stdout;
   return told.trim() || undefined;
 }

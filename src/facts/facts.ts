@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts';
 import type { GuestView } from '../guest/guest.ts';
 import { type BlacklistFact, collectBlacklist } from './blacklist.ts';
 import { type ClockFact, collectClock } from './clock.ts';
+import { type CudaFact, collectCuda } from './cuda.ts';
 import { collectDistributionDriver, type DistributionDriverFact } from './distribution-driver.ts';
 import { collectDriver, type DriverFact } from './driver.ts';
 import { collectDriverPackage, type DriverPackageFact } from './driver-package.ts';
@@ -56,6 +57,7 @@ export interface Facts {
   readonly graphics: GraphicsFact;
   readonly ownUnits: OwnUnitsFact;
   readonly vnc: VncFact;
+  readonly cuda: CudaFact;
   // what only doctor asks for
   readonly griddLog: GriddLogFact;
   readonly kernelLog: KernelLogFact;
@@ -97,6 +99,7 @@ const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K
   graphics: collectGraphics,
   ownUnits: collectOwnUnits,
   vnc: collectVnc,
+  cuda: collectCuda,
   griddLog: collectGriddLog,
   kernelLog: collectKernelLog,
   surroundings: collectSurroundings,

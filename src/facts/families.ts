@@ -24,6 +24,8 @@ export interface Family {
   readonly requirements: (kernel: string) => readonly Requirement[];
   /** What is installed only where the configuration asks for it. */
   readonly extras: readonly Requirement[];
+  /** The package of the C++ compiler. */
+  readonly cxx: string;
   /** Package managers, the first one present is used. */
   readonly managers: readonly PackageManager[];
   /** Which of these packages are installed? One name a line, whatever else is printed around it. */
@@ -62,11 +64,19 @@ export interface PackageManager {
   /** `lockWaitS`: how long it waits by itself for a lock that somebody else holds, where it can be told. */
   readonly install: (packages: readonly string[], lockWaitS: number) => Argv;
   readonly env: (lockWaitS: number) => Readonly<Record<string, string>>;
+  /** What would be installed, without doing it: by the lists that are on the guest, or by current ones. */
+  readonly simulate: {
+    readonly ask: (packages: readonly string[], lists: 'at-hand' | 'current') => Argv;
+    readonly names: (answer: string) => readonly string[];
+  };
   /** Exit codes besides 0 for: done, and there is something to know. */
   readonly noticeCodes?: readonly number[];
   /** How it says that somebody else holds its lock; `code` is enough where the number is only used for that. */
   readonly locked: { readonly code?: number; readonly text: RegExp };
 }
+
+const matches = (pattern: RegExp, text: string): readonly string[] =>
+  [...text.matchAll(pattern)].flatMap(([, found]) => found ?? []);
 
 const plain = (name: string): Requirement => ({ name, ask: name });
 
@@ -89,6 +99,18 @@ const dnf = (program: 'dnf' | 'yum'): PackageManager => ({
     'install',
     ...packages,
   ],
+  simulate: {
+    ask: (packages, lists) => [
+      program,
+      '--assumeno',
+      ...(lists === 'at-hand' ? ['--cacheonly'] : ['--setopt=exit_on_lock=True']),
+      `--exclude=${KERNELS.join(',')}`,
+      'install',
+      ...packages,
+    ],
+    // a table whose rows are one blank in: ` cuda-nvcc-12-8  x86_64  12.8.93-1  cuda-rhel9-x86_64  64 M`; a long name has a row to itself
+    names: answer => matches(/^ (?! |Package )(\S+)/gm, answer.split(/^Transaction Summary/m)[0] ?? ''),
+  },
   offers: {
     ask: names => [program, '--cacheonly', '--quiet', 'repoquery', '--queryformat', NEVRA, ...names],
     names: /^(\S+)$/gm,
@@ -144,10 +166,27 @@ export const FAMILIES: readonly Family[] = [
         source: 'SUSE Package Hub (SUSEConnect --product PackageHub/VERSION/ARCH)',
       },
     ],
+    cxx: 'gcc-c++',
     managers: [
       {
         program: 'zypper',
         install: packages => ['zypper', '--non-interactive', 'install', '--no-recommends', ...packages],
+        simulate: {
+          ask: (packages, lists) => [
+            'zypper',
+            '--non-interactive',
+            ...(lists === 'at-hand' ? ['--no-refresh'] : []),
+            'install',
+            '--dry-run',
+            '--no-recommends',
+            ...packages,
+          ],
+          // `The following 2 NEW packages are going to be installed:` and, two blanks in, their names
+          names: answer =>
+            matches(/(?:is|are) going to be (?:installed|upgraded|downgraded):\n((?: {2}.*\n?)+)/g, answer).flatMap(
+              block => block.trim().split(/\s+/),
+            ),
+        },
         env: lockWaitS => ({ ZYPP_LOCK_TIMEOUT: String(lockWaitS) }),
         // zypper(8): a reboot or a restart of zypper is needed, a repository was skipped, a script of a package failed
         noticeCodes: [100, 101, 102, 103, 106, 107],
@@ -178,6 +217,7 @@ export const FAMILIES: readonly Family[] = [
       { ...plain('dkms'), source: 'EPEL (dnf install epel-release)' },
     ],
     extras: [{ ...plain('x11vnc'), source: 'EPEL (dnf install epel-release)' }],
+    cxx: 'gcc-c++',
     managers: [dnf('dnf'), dnf('yum')],
     installed: rpmInstalled,
     blacklistPath: '/etc/modprobe.d/blacklist-nouveau.conf',
@@ -203,6 +243,7 @@ export const FAMILIES: readonly Family[] = [
       plain('dkms'),
     ],
     extras: [{ ...plain('x11vnc'), source: 'the component universe (Ubuntu) or main (Debian)' }],
+    cxx: 'g++',
     managers: [
       {
         program: 'apt-get',
@@ -220,6 +261,11 @@ export const FAMILIES: readonly Family[] = [
           'install',
           ...packages,
         ],
+        simulate: {
+          ask: packages => ['apt-get', '--simulate', '--no-install-recommends', 'install', ...packages],
+          // `Inst cuda-nvcc-12-8 (12.8.93-1 NVIDIA CUDA:1.0 [amd64])`
+          names: answer => matches(/^Inst ([^\s:]+)/gm, answer),
+        },
         env: () => ({ DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' }),
         locked: {
           text: /Could not get lock|Unable to (?:acquire|lock) (?:the )?(?:dpkg frontend|administration|directory)/,

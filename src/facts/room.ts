@@ -7,6 +7,8 @@ export interface RoomFact {
   readonly workshops: readonly Place[];
   /** Where the driver's files go. */
   readonly system: Place;
+  /** Where the CUDA toolkit's files go. */
+  readonly local: Place;
   /** Where this program keeps a package. */
   readonly store: Place;
 }
@@ -28,6 +30,7 @@ export interface Place {
 const WORKSHOPS = ['/var/lib/vgpu-guest/unpacked', '/root/.vgpu-guest-unpacked'];
 export const PACKAGE_STORE = '/var/lib/vgpu-guest/packages';
 const SYSTEM = '/usr';
+const LOCAL = '/usr/local';
 
 export async function collectRoom({ guest }: Look): Promise<RoomFact> {
   const mounts = (await guest.readText('/proc/self/mounts')) ?? '';
@@ -40,8 +43,10 @@ export async function collectRoom({ guest }: Look): Promise<RoomFact> {
       noexec: mount?.options.has('noexec') ?? false,
     };
   };
-  const [system, store, ...workshops] = await Promise.all([SYSTEM, PACKAGE_STORE, ...WORKSHOPS].map(look));
-  return { workshops, system: system as Place, store: store as Place };
+  const [system, local, store, ...workshops] = await Promise.all(
+    [SYSTEM, LOCAL, PACKAGE_STORE, ...WORKSHOPS].map(look),
+  );
+  return { workshops, system: system as Place, local: local as Place, store: store as Place };
 
   /** Of the first folder above that is there. */
   async function freeBytesFor(path: string): Promise<number | undefined> {

@@ -52,17 +52,19 @@ const NO_MD5 = /^0+$/; // makeself leaves zeros where it found no md5sum
 
 /** Reads the first bytes of a file, each as one character; keys are found by name, since their order has changed over the years. */
 export function parseRunHeader(start: string, fileName: string): RunHeader | NoRunHeader {
-  const stranger = STRANGERS.find(([beginning]) => beginning.test(start));
-  if (stranger) return no(stranger[1]);
+  const stranger = strangerIn(start);
+  if (stranger !== undefined) return no(stranger);
   if (!/^#! ?\/bin\/sh\n/.test(start) || !MAKESELF.test(start)) return no('it has no makeself header');
-  const label = value(start, 'label') ?? '';
-  const script = value(start, 'script') ?? '';
+  const label = shellValue(start, 'label') ?? '';
+  const script = shellValue(start, 'script') ?? '';
   if (!DRIVER_SCRIPT.test(script)) {
     return no(`it is not a driver: it unpacks "${label}" and runs ${script || 'nothing'}`);
   }
-  const version = [value(start, 'version_string'), label.split(' ').at(-1)].find(text => text && VERSION.test(text));
-  const architecture = value(start, 'TARGET_ARCH');
-  const targetDirectory = value(start, 'targetdir') ?? '';
+  const version = [shellValue(start, 'version_string'), label.split(' ').at(-1)].find(
+    text => text && VERSION.test(text),
+  );
+  const architecture = shellValue(start, 'TARGET_ARCH');
+  const targetDirectory = shellValue(start, 'targetdir') ?? '';
   if (!version || !architecture) return no(`its header names no ${version ? 'architecture' : 'version'}`);
   const sumsFromByte = lineStart(start, 4);
   return {
@@ -73,11 +75,11 @@ export function parseRunHeader(start: string, fileName: string): RunHeader | NoR
     flavor: flavorOf(targetDirectory) ?? flavorOfName(fileName) ?? 'plain',
     architecture,
     script,
-    skipLine: number(value(start, 'skip')),
-    crc: value(start.slice(0, sumsFromByte), 'CRCsum'),
-    md5: realMd5(value(start.slice(0, sumsFromByte), 'MD5')),
+    skipLine: number(shellValue(start, 'skip')),
+    crc: shellValue(start.slice(0, sumsFromByte), 'CRCsum'),
+    md5: realMd5(shellValue(start.slice(0, sumsFromByte), 'MD5')),
     sumsFromByte,
-    unpackedBytes: kilobytes(/^ *echo " *Uncompressed size *: (\d+) KB"$/m.exec(start)?.[1]),
+    unpackedBytes: unpackedBytesIn(start),
     options: optionsOf(start),
   };
 }
@@ -99,12 +101,22 @@ export function flavorOfName(fileName: string): RunHeader['flavor'] | undefined 
   return flavorOf(fileName.replace(/\.run$/, ''));
 }
 
+/** What else a file is that begins so; undefined: nothing that is known. */
+export function strangerIn(start: string): string | undefined {
+  return STRANGERS.find(([beginning]) => beginning.test(start))?.[1];
+}
+
+/** makeself's own number. */
+export function unpackedBytesIn(start: string): number | undefined {
+  return kilobytes(/^ *echo " *Uncompressed size *: (\d+) KB"$/m.exec(start)?.[1]);
+}
+
 function no(because: string): NoRunHeader {
   return { is: 'something-else', because };
 }
 
 /** The first assignment of a shell variable at the start of a line, without its quotes. */
-function value(text: string, key: string): string | undefined {
+export function shellValue(text: string, key: string): string | undefined {
   const [, quoted, bare] = new RegExp(`^${key}=(?:"([^"\\n]*)"|([^\\s"]*)) *$`, 'm').exec(text) ?? [];
   return (quoted ?? bare)?.trim() || undefined;
 }

@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import { execa } from 'execa';
 import type { Guest, GuestView, Outcome } from './guest.ts';
 import { boundedLines } from './lines.ts';
+import { locate } from './paths.ts';
 
 /** Where programs are, in the order of a root login; nothing of the caller's PATH. */
 const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
@@ -32,9 +33,12 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSi
     verbose: 'none',
   } as const;
 
+  // one that is named by its path is the guest's own, too
+  const inside = (program: string) => (program.startsWith('/') ? locate(root, program) : program);
+
   return {
     async query([program, ...args], timeoutMs = LOOK_TIMEOUT_MS) {
-      const result = await execa(program, args, { ...base, timeout: timeoutMs, maxBuffer: LOOK_LIMIT });
+      const result = await execa(inside(program), args, { ...base, timeout: timeoutMs, maxBuffer: LOOK_LIMIT });
       stop.throwIfAborted();
       return {
         code: codeOf(result),
@@ -52,7 +56,7 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSi
           onLine?.(line);
           yield line;
         };
-      const result = await execa(program, args, {
+      const result = await execa(inside(program), args, {
         ...base,
         env: { ...base.env, ...extra },
         ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
@@ -66,7 +70,7 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSi
     },
 
     async *follow([program, ...args], signal) {
-      const follower = execa(program, args, {
+      const follower = execa(inside(program), args, {
         ...base,
         cancelSignal: AbortSignal.any([signal, stop]),
         forceKillAfterDelay: 1_000,

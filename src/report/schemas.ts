@@ -105,6 +105,10 @@ export const ANSWERS = {
       programs: z.array(text),
       gpus: z.array(text).optional().describe('Absent where nobody says which GPU draws it'),
     }),
+    cuda: z
+      .object({ installed: text.optional(), path: text.optional(), works: z.boolean().optional() })
+      .optional()
+      .describe('Where the toolkit is asked for; works: with this driver, once it was tried'),
     rebootNeeded: z.boolean(),
   }).describe('vgpu-guest status'),
   doctor: answer('doctor', {

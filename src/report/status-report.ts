@@ -8,13 +8,15 @@ import type { License } from '../steps/await-license.ts';
 import { visible } from './visible.ts';
 
 /** What the report needs to know. */
-export interface StatusFacts extends Pick<Facts, 'system' | 'gpus' | 'smi' | 'driver' | 'gridd' | 'kernels'> {
+export interface StatusFacts extends Pick<Facts, 'system' | 'gpus' | 'smi' | 'driver' | 'gridd' | 'kernels' | 'cuda'> {
   readonly virtualization: string;
   /** By PCI address, for GPUs that nvidia-smi does not name. */
   readonly displayNames: ReadonlyMap<string, string>;
   readonly license: License;
   readonly shown: Shown;
   readonly rebootNeeded: boolean;
+  /** The configuration asks for the CUDA toolkit. */
+  readonly cudaAsked: boolean;
 }
 
 /** `vgpu-guest/status/1` of the contract. */
@@ -48,6 +50,8 @@ export interface StatusJson {
     readonly programs: readonly string[];
     readonly gpus?: readonly string[];
   };
+  /** Where the configuration asks for the CUDA toolkit; `works`: with this driver, once it was tried. */
+  readonly cuda?: { readonly installed?: string; readonly path?: string; readonly works?: boolean };
   readonly rebootNeeded: boolean;
 }
 
@@ -72,11 +76,24 @@ export function statusJson(facts: StatusFacts): StatusJson {
       programs: facts.shown.programs,
       ...(facts.shown.gpus ? { gpus: facts.shown.gpus } : {}),
     },
+    ...(facts.cudaAsked ? { cuda: cudaJson(facts) } : {}),
     rebootNeeded: facts.rebootNeeded,
   };
 }
 
-export function statusText({ guest, gpus, driver, gridd, license, screen, rebootNeeded }: StatusJson): string {
+/** What was seen with another driver or toolkit says nothing of these. */
+function cudaJson({ cuda: { nvcc, proof }, smi }: StatusFacts): NonNullable<StatusJson['cuda']> {
+  if (!nvcc) return {};
+  const isOfThese = proof?.toolkit === nvcc.version && smi.answers && proof.driver === smi.driverVersion;
+  return { installed: nvcc.version, path: nvcc.path, ...(isOfThese ? { works: proof.passed } : {}) };
+}
+
+function cudaText({ installed, works }: NonNullable<StatusJson['cuda']>): string {
+  if (installed === undefined) return 'not installed';
+  return `${installed}, ${works === undefined ? 'not tried with this driver' : works ? 'seen to work with this driver' : 'it failed with this driver'}`;
+}
+
+export function statusText({ guest, gpus, driver, gridd, license, screen, cuda, rebootNeeded }: StatusJson): string {
   const rows: readonly (readonly [string, string])[] = [
     ['guest', `${guest.distribution}, kernel ${guest.kernel}, ${guest.virtualization}`],
     ...(gpus.length === 0 ? [['GPU', 'none on the PCI bus'] as const] : []),
@@ -114,6 +131,7 @@ export function statusText({ guest, gpus, driver, gridd, license, screen, reboot
         .join(', '),
     ],
     ['screen', screenText(screen)],
+    ...(cuda ? [['CUDA', cudaText(cuda)] as const] : []),
     ['reboot', rebootNeeded ? 'needed' : 'not needed'],
   ];
   return rows.map(([label, value]) => `${label.padEnd(13)} ${visible(value)}`).join('\n');

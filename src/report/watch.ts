@@ -134,11 +134,14 @@ export function describe(change: Change): string {
     case 'rebuild-initrd':
       return `rebuild ${change.image} with ${change.builder}`;
     case 'install-driver':
+    case 'install-cuda':
       return `run ${change.argv.join(' ')}`;
     case 'render-xorg':
       return `make ${change.path} with nvidia-xconfig`;
     case 'run':
       return `run ${change.argv.join(' ')}`;
+    case 'prove-cuda':
+      return 'compile and run a small CUDA program';
     case 'set-ecc':
       return `turn ECC of the GPU ${change.address} ${change.ecc}`;
     case 'add-unit':

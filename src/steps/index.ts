@@ -1,6 +1,7 @@
 import { awaitLicense } from './await-license.ts';
 import { blacklistNouveau } from './blacklist-nouveau.ts';
 import { configureGridd } from './configure-gridd.ts';
+import { installCuda } from './install-cuda.ts';
 import { installDriver } from './install-driver.ts';
 import { installPrerequisites } from './install-prerequisites.ts';
 import { leaveNouveau } from './leave-nouveau.ts';
@@ -32,4 +33,5 @@ export const journey: readonly Step[] = [
   returnToScreen,
   shareScreen,
   setEcc,
+  installCuda,
 ] as readonly Step[];

@@ -45,6 +45,7 @@ describe.each(['sles-15.6', 'rocky-9', 'ubuntu-24.04', 'debian-12'] as const)('a
       'return-to-screen': 'not-reached',
       'share-screen': 'not-reached',
       'set-ecc': 'not-reached',
+      'install-cuda': 'not-reached',
     });
     expect(boot.nouveauBound).toBe(false);
     expect(boot.resumed?.code).toBe(0);

@@ -20,12 +20,13 @@ test('the journey has its steps in the order in which each stands on the ones be
     'return-to-screen',
     'share-screen',
     'set-ecc',
+    'install-cuda',
   ]);
 });
 
 test('some steps, whatever the order in which they are asked for', () => {
   expect(ids(['place-token', 'configure-gridd'])).toEqual(['configure-gridd', 'place-token']);
-  expect(ids([], ['await-license', 'patch-xorg'])).toHaveLength(13);
+  expect(ids([], ['await-license', 'patch-xorg'])).toHaveLength(14);
 });
 
 test('a step that there is not is answered with its neighbor', () => {

@@ -139,11 +139,11 @@ describe('a fault is one line with the place, the key, what was found and what i
     ],
     [
       'licence: {}\n',
-      `${PATH}:1: licence: unknown key, did you mean license? (known: driver, license, gridd, xorg, vnc, gpu, reboot, lockTimeout, runTimeout)`,
+      `${PATH}:1: licence: unknown key, did you mean license? (known: driver, license, gridd, xorg, vnc, gpu, cuda, reboot, lockTimeout, runTimeout)`,
     ],
     [
       'xyzzy: 1\n',
-      `${PATH}:1: xyzzy: unknown key (known: driver, license, gridd, xorg, vnc, gpu, reboot, lockTimeout, runTimeout)`,
+      `${PATH}:1: xyzzy: unknown key (known: driver, license, gridd, xorg, vnc, gpu, cuda, reboot, lockTimeout, runTimeout)`,
     ],
     [
       'license:\n  feature: vdws\n',
@@ -216,6 +216,7 @@ test('the JSON Schema knows the same keys and is as strict', () => {
     'xorg',
     'vnc',
     'gpu',
+    'cuda',
     'reboot',
     'lockTimeout',
     'runTimeout',

@@ -18,6 +18,7 @@ async function install(
   programs: Record<string, string>,
   packages: string[],
   lockTimeoutMs = 0,
+  without?: 'drivers',
 ) {
   const root = temporaryFolder();
   writeFiles(root, { 'proc/sys/kernel/osrelease': `${KERNELS[id]}\n`, calls: '' });
@@ -32,7 +33,13 @@ async function install(
   };
   const guest = openGuest({ root, env: {} });
   const family = FAMILIES.find(candidate => candidate.id === id)!;
-  const fault = await installPackages(guest, { family, packages, lockTimeoutMs, tell }).then(
+  const fault = await installPackages(guest, {
+    family,
+    packages,
+    lockTimeoutMs,
+    tell,
+    ...(without ? { without } : {}),
+  }).then(
     () => undefined,
     ({ fault, message, remedy }) => ({ fault, message, remedy }),
   );
@@ -204,4 +211,45 @@ test('words about a lock are no lock where the package manager ends well', async
   const { fault, calls } = await install('debian', { 'apt-get': aptGet }, ['gcc']);
   expect(fault).toBeUndefined();
   expect(calls).toHaveLength(2);
+});
+
+describe('packages that are to come without a driver', () => {
+  const apt = (inst: string) => `case "$*" in *--simulate*) ${inst} ;; *) echo done ;; esac`;
+  const ask = (program: string) => install('debian', { 'apt-get': program }, ['cuda-12-8'], 0, 'drivers');
+  const SIMULATION = 'apt-get --simulate --no-install-recommends install cuda-12-8';
+
+  test('are asked for by current lists, and installed when none comes along', async () => {
+    const { fault, calls } = await ask(apt('echo "Inst cuda-nvcc-12-8 (12.8.93-1 X [amd64])"'));
+    expect(fault).toBeUndefined();
+    expect(calls.map(call => call.split(' --option')[0])).toEqual([
+      'apt-get',
+      SIMULATION,
+      'apt-get --assume-yes --no-install-recommends',
+    ]);
+  });
+
+  test.each([
+    [
+      'would bring one',
+      'echo "Inst nvidia-driver-570 (570.124.06 X [amd64])"',
+      'blocked',
+      /cuda-12-8 would bring a driver .*: nvidia-driver-570$/,
+    ],
+    [
+      'are not known',
+      'echo "E: Unable to locate package cuda-12-8" >&2; exit 100',
+      'failed',
+      /cannot be seen beforehand: apt-get says: E: Unable/,
+    ],
+    [
+      'cannot be asked for',
+      'echo "E: Could not get lock /var/lib/dpkg/lock-frontend." >&2; exit 100',
+      'busy',
+      /another program holds the lock/,
+    ],
+  ])('and %s are not installed', async (_, inst, fault, message) => {
+    const result = await ask(apt(inst));
+    expect(result.fault).toMatchObject({ fault, message: expect.stringMatching(message) });
+    expect(result.calls.at(-1)).toBe(SIMULATION);
+  });
 });

@@ -18,6 +18,7 @@ test('the places of a driver are seen with the mounts that they share, also befo
       { path: '/var/lib/vgpu-guest/unpacked', freeBytes, mount: '/var', noexec: true },
       { path: '/root/.vgpu-guest-unpacked', freeBytes, mount: '/', noexec: false },
     ],
+    local: { path: '/usr/local', freeBytes, mount: '/', noexec: false },
     system: { path: '/usr', freeBytes, mount: '/', noexec: false },
     store: { path: '/var/lib/vgpu-guest/packages', freeBytes, mount: '/var', noexec: true },
   });

@@ -138,6 +138,7 @@ export function journey(guest: Container, traits: JourneyTraits, kernel: string,
           'return-to-screen: settled',
           'share-screen: settled',
           'set-ecc: settled',
+          'install-cuda: settled',
         ]);
         assert.deepEqual(differences(before, manifest()), []);
       },

@@ -186,6 +186,15 @@ export const HEALTHY: Facts = {
   network: { interfaces: [{ name: 'eth0', device: true, mac: '52:54:00:00:00:01' }], proxies: [] },
   servers: [server()],
   ...noScreen(),
+  cuda: {
+    release: undefined,
+    nvcc: undefined,
+    others: [],
+    runfile: undefined,
+    solution: undefined,
+    cxx: false,
+    proof: undefined,
+  },
 } as Partial<Facts> as Facts;
 
 /** All that doctor's checks say of such a guest, in their order. */

@@ -460,6 +460,7 @@ function installStubs(root: string, traits: Traits): void {
   mkdirSync(join(shared, 'bin'), { recursive: true });
   for (const name of ['lib.sh', 'initrd.sh', 'packages.sh']) copyFileSync(join(STUBS, name), join(shared, name));
   copyFileSync(join(STUBS, 'driver/load-module.sh'), join(shared, 'load-module.sh'));
+  cpSync(join(STUBS, 'cuda'), join(shared, 'cuda'), { recursive: true });
   copyFileSync(join(STUBS, 'bin/dkms'), join(shared, 'bin/dkms'));
   for (const name of traits.programs) {
     cpSync(join(STUBS, 'bin', name), join(root, SBIN.has(name) ? 'usr/sbin' : 'usr/bin', name));

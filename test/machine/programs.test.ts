@@ -1,3 +1,5 @@
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openGuest } from '../../src/guest/open-guest.ts';
 import { temporaryFolder, writeProgram } from '../helpers/temporary.ts';
@@ -105,4 +107,16 @@ test('letters that two pieces share are not broken', async () => {
 test('a program that a signal has ended has the code that a shell would give it', async () => {
   const { guest } = guestWith('work', 'kill -SEGV $$');
   expect((await guest.query(['work'])).code).toBe(139);
+});
+
+test('a program that is named by its path is the guest’s own, links followed inside the guest', async () => {
+  const root = temporaryFolder();
+  writeProgram(root, '../../opt/real/bin/tool', 'echo "$GUEST_ROOT has $1"');
+  symlinkSync('/opt/real', join(root, 'opt/tool'));
+  const guest = openGuest({ root, env: {} });
+  const said = { code: 0, stdout: `${root} has it` };
+  expect(await guest.query(['/opt/tool/bin/tool', 'it'])).toMatchObject(said);
+  expect(await guest.run(['/opt/tool/bin/tool', 'it'])).toMatchObject(said);
+  // there is one on this machine, and the guest has none
+  expect((await guest.query(['/bin/sh', '-c', 'true'])).code).toBe(127);
 });

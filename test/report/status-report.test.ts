@@ -41,6 +41,16 @@ const facts: StatusFacts = {
   displayNames: new Map(),
   shown: { by: 'x', programs: ['Xorg'], gpus: ['0000:00:06.0'] },
   license: { state: 'licensed', product: 'NVIDIA RTX Virtual Workstation', expiresAt: '2026-07-07T16:01:44Z' },
+  cuda: {
+    release: undefined,
+    nvcc: undefined,
+    others: [],
+    runfile: undefined,
+    solution: undefined,
+    cxx: false,
+    proof: undefined,
+  },
+  cudaAsked: false,
   rebootNeeded: false,
 };
 
@@ -150,3 +160,18 @@ function withGpu(more: Partial<SmiGpu>): StatusFacts {
   const gpus = facts.smi.answers ? facts.smi.gpus.map(gpu => ({ ...gpu, ...more })) : [];
   return { ...facts, smi: { answers: true, driverVersion: '570.211.01', gpus } };
 }
+
+test('the CUDA toolkit is shown where it is asked for, and its proof only for the driver that it was seen with', () => {
+  const nvcc = { release: '12.8', version: '12.8.93', path: '/usr/local/cuda-12.8/bin/nvcc' };
+  const with_ = (driver: string, passed: boolean) =>
+    statusJson({
+      ...facts,
+      cudaAsked: true,
+      cuda: { ...facts.cuda, nvcc, proof: { toolkit: '12.8.93', driver, passed } },
+    });
+  expect(with_('570.211.01', true).cuda).toEqual({ installed: '12.8.93', path: nvcc.path, works: true });
+  expect(statusText(with_('570.211.01', false))).toContain('CUDA          12.8.93, it failed with this driver');
+  expect(statusText(with_('550.144.03', true))).toContain('CUDA          12.8.93, not tried with this driver');
+  expect(statusText(statusJson({ ...facts, cudaAsked: true }))).toContain('CUDA          not installed');
+  expect(statusText(statusJson(facts))).not.toContain('CUDA');
+});

@@ -58,6 +58,7 @@ function roomOf(freeMib = 20_000, workshop: Partial<Facts['room']['system']> = {
   return {
     workshops: [{ ...place(WORKSHOP), ...workshop }],
     system: place('/usr'),
+    local: place('/usr/local'),
     store: place('/var/lib/vgpu-guest/packages'),
   };
 }

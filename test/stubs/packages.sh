@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The package database and the repositories of a guest in a folder; sourced after lib.sh.
-# repository and packages: NAME VERSION [PROVIDE…] a line, PROVIDE is NAME=VERSION.
+# repository and packages: NAME VERSION [PROVIDE…] a line, PROVIDE is NAME=VERSION; DEPENDS=NAME is what comes along.
 root=${GUEST_ROOT:?}
 stubs=$root/var/lib/stubs
 
@@ -11,6 +11,21 @@ find_package() {
     { for (i = 3; i <= NF; i++) if ($i == asked) found = $0 }
     END { if (found == "") exit 1; print found }
   ' "$stubs/repository"
+}
+
+# with_dependencies ASKED…: they, and what comes along
+with_dependencies() {
+  _all=
+  while [ $# -gt 0 ]; do
+    _one=$1
+    shift
+    case " $_all " in *" $_one "*) continue ;; esac
+    _all="$_all $_one"
+    for _word in $(find_package "$_one"); do
+      case $_word in DEPENDS=*) set -- "$@" "${_word#DEPENDS=}" ;; esac
+    done
+  done
+  echo "$_all"
 }
 
 installed_version() { awk -v name="$1" '$1 == name { print $2; found = 1 } END { exit !found }' "$stubs/packages"; }
@@ -29,6 +44,12 @@ install_line() {
       [ -e "$root/usr/bin/dpkg-query" ] || c_library
       ;;
     libc6-dev) c_library ;;
+    g++ | gcc-c++) program g++ ;;
+    cuda-nvcc-*)
+      _release=${1#cuda-nvcc-}
+      install_nvcc "$(echo "$_release" | tr - .)" "${2%-*}"
+      ;;
+    cuda-drivers | nvidia-driver* | nvidia-compute-*) : >"$stubs/second-driver" ;;
     make | pkg-config | x11vnc) program "$1" ;;
     dkms) cp "$root/usr/lib/stubs/bin/dkms" "$root/usr/sbin/dkms" ;;
     kernel-*devel | linux-headers-*)
@@ -47,6 +68,14 @@ c_library() {
 program() {
   printf '#!/bin/sh\nexit 0\n' >"$root/usr/bin/$1"
   chmod 755 "$root/usr/bin/$1"
+}
+
+# install_nvcc RELEASE VERSION
+install_nvcc() {
+  mkdir -p "$root/usr/local/cuda-$1/bin"
+  sed "s/@RELEASE@/$1/; s/@VERSION@/$2/" "$root/usr/lib/stubs/cuda/nvcc" >"$root/usr/local/cuda-$1/bin/nvcc"
+  chmod 755 "$root/usr/local/cuda-$1/bin/nvcc"
+  ln -sfn "cuda-$1" "$root/usr/local/cuda"
 }
 
 # The last word of the line names the kernel: KERNEL=RELEASE.

@@ -32,6 +32,7 @@ function checks(scene: Scene): readonly Check[] {
             'return-to-screen: settled',
             'share-screen: settled',
             'set-ecc: settled',
+            'install-cuda: settled',
           ],
         );
         assert.deepEqual(differing(before, await listing(vm, UNTOUCHED)), []);
