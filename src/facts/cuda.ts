@@ -92,7 +92,8 @@ export function readSolution(family: Family, { program, simulate }: PackageManag
   if (names.length > 0 || outcome.code === 0) {
     return { is: 'known', drivers: names.filter(name => isDriver(family, name)) };
   }
-  const words = [...outcome.stderr.split('\n'), ...outcome.stdout.split('\n')].map(line => line.trim()).find(Boolean);
+  const lines = [...outcome.stderr.split('\n'), ...outcome.stdout.split('\n')].map(line => line.trim());
+  const words = lines.find(line => line !== '' && line !== 'Error:');
   return { is: 'unknown', because: `${program} says: ${words ?? 'nothing'}` };
 }
 

@@ -109,7 +109,11 @@ const dnf = (program: 'dnf' | 'yum'): PackageManager => ({
       ...packages,
     ],
     // a table whose rows are one blank in: ` cuda-nvcc-12-8  x86_64  12.8.93-1  cuda-rhel9-x86_64  64 M`; a long name has a row to itself
-    names: answer => matches(/^ (?! |Package )(\S+)/gm, answer.split(/^Transaction Summary/m)[0] ?? ''),
+    names: answer => {
+      const [table, summary] = answer.split(/^Transaction Summary/m);
+      // without it there are problems that are told in such rows
+      return summary === undefined ? [] : matches(/^ (?! |Package )(\S+)/gm, table ?? '');
+    },
   },
   offers: {
     ask: names => [program, '--cacheonly', '--quiet', 'repoquery', '--queryformat', NEVRA, ...names],

@@ -1,5 +1,6 @@
 import { blocked, type Change, due, type Ecc, settled, type Verdict } from '../change.ts';
 import type { SmiGpu, SmiSetting } from '../facts/smi.ts';
+import { notAGuest } from './gates.ts';
 import { defineStep } from './step.ts';
 
 /** Memory that corrects its errors costs some of it and some speed, so that only a person may choose; a reboot puts it into force. */
@@ -10,6 +11,9 @@ export const setEcc = defineStep({
   judge({ gpu }, { smi, gpus }, ahead) {
     if (gpu.ecc === undefined) return settled('ECC is left as it is (gpu.ecc)');
     const ecc = gpu.ecc ? 'on' : 'off';
+    // of a host it would be the GPU of everybody
+    const refusal = notAGuest({ smi, gpus });
+    if (refusal) return refusal;
     if (!smi.answers && ['leave-nouveau', 'install-driver'].some(id => ahead.has(id))) {
       const [first, ...rest] = gpus.map(({ address }) => untold(address, ecc));
       if (first) return due(first, ...rest);
@@ -25,6 +29,12 @@ export const setEcc = defineStep({
 });
 
 function judgeAll(gpus: readonly SmiGpu[], ecc: Ecc): Verdict {
+  if (gpus.length === 0) {
+    return blocked(
+      `ECC is to be ${ecc}, and nvidia-smi sees no GPU`,
+      'see what the kernel says of it (dmesg | grep NVRM)',
+    );
+  }
   const refusal = gpus.map(seen => refuse(seen, ecc)).find(verdict => verdict !== undefined);
   if (refusal) return refusal;
   const changeable = gpus.flatMap(({ address, ecc: has }) => (has && ofWord(has.current) ? [{ address, has }] : []));

@@ -138,6 +138,15 @@ test.each([
   expect(readSolution(family, family.managers[0]!, outcome)).toEqual({ is: 'known', drivers });
 });
 
+test('problems that dnf tells in rows of the same shape are no packages', () => {
+  const family = FAMILIES.find(({ id }) => id === 'rhel')!;
+  const stdout = 'Error: \n Problem: conflicting requests\n  - nothing provides libfoo\n';
+  expect(readSolution(family, family.managers[0]!, { code: 1, stdout, stderr: '' })).toEqual({
+    is: 'unknown',
+    because: 'dnf says: Problem: conflicting requests',
+  });
+});
+
 test('a package manager that does not know them is quoted', () => {
   const family = FAMILIES.find(({ id }) => id === 'debian')!;
   const outcome = {

@@ -96,6 +96,14 @@ describe('ECC of the GPU memory', () => {
     }
   });
 
+  test('of a host is not touched, and without a GPU there is none', () => {
+    for (const seen of [[gpu(FIRST, 'Disabled', 'host-vgpu')], []]) {
+      expect(judge(true, seen)).toMatchObject({ is: 'blocked' });
+      expect(judge(false, seen)).toMatchObject({ is: 'blocked' });
+      expect(judge(undefined, seen)).toMatchObject({ is: 'settled' });
+    }
+  });
+
   test.each([true, false])('that cannot be read is not guessed (%s)', ecc => {
     expect(judge(ecc, [gpu(FIRST, 'ERR!')])).toMatchObject({
       is: 'blocked',
