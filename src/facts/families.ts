@@ -112,7 +112,7 @@ const dnf = (program: 'dnf' | 'yum'): PackageManager => ({
     names: answer => {
       const [table, summary] = answer.split(/^Transaction Summary/m);
       // without it there are problems that are told in such rows
-      return summary === undefined ? [] : matches(/^ (?! |Package )(\S+)/gm, table ?? '');
+      return summary === undefined ? [] : matches(/^ (\S+)/gm, table ?? '');
     },
   },
   offers: {
