@@ -90,7 +90,7 @@ test('JSON is cleaned value by value, and stays JSON', async () => {
         Promise.resolve({ is: 'data', value: { diff: '+password: a"b\n+x: y', secret: 'hunter2' } }),
       ),
       source('vgpu-guest.log', () => text(lines.join('\n'))),
-      source('last-report.json', () => text('{"steps":[{"because":"X-Vault-Token: abc"}]}')),
+      source('last-report.json', () => text(JSON.stringify({ steps: [{ because: 'password: a b' }] }, null, 2))),
     ],
     [],
     never,
@@ -105,7 +105,7 @@ test('JSON is cleaned value by value, and stays JSON', async () => {
     '{"message":"cut',
     '{"message":"after"}',
   ]);
-  expect(JSON.parse(whole!.text)).toEqual({ steps: [{ because: 'X-Vault-Token: <removed:header>' }] });
+  expect(JSON.parse(whole!.text)).toEqual({ steps: [{ because: 'password: <removed:password>' }] });
 });
 
 function guestWith(script: string) {

@@ -59,6 +59,13 @@ const SECRETS: readonly (readonly [what: string, line: string, secret: string])[
   ],
   ['a key whose end is cut off', `${PEM.slice(0, 3).join('\n')}\nnext line`, KEY_BODY[1]!],
   ['a key whose beginning is cut off', `before\n${PEM.slice(2).join('\n')}\nnext`, KEY_BODY[2]!],
+  [
+    'a key whose beginning is cut off, behind the words of a logger',
+    PEM.slice(2)
+      .map(line => `Nov 20 17:01:27 g app[8]: ${line}`)
+      .join('\n'),
+    KEY_BODY[2]!,
+  ],
   ['an encoded file', Array.from({ length: 6 }, () => 'Zm9v'.repeat(19)).join('\n'), 'Zm9vZm9v'],
 ];
 
@@ -92,6 +99,13 @@ test.each([10, 30, 64, 76])(
       ).toEqual([]);
   },
 );
+
+test('a piece from the middle of a token that lies on the guest goes, whatever stands around it', () => {
+  const piece = TOKEN.slice(100, 130);
+  expect(redact(`buffer was ${piece}, which is no header`, [TOKEN]).text).toBe(
+    'buffer was <removed:known-secret>, which is no header',
+  );
+});
 
 describe('a secret that lies on the guest', () => {
   const known = 'kT9-violet rain';
