@@ -41,6 +41,7 @@ export async function supportBundleCommand(
 ): Promise<number> {
   const guest = openGuestFor(options, io);
   const named = options.output === undefined ? undefined : guestPath(options.output, options.root, '--output');
+  if (named !== undefined) await refuseTaken(guest, named);
   const deadline = AbortSignal.timeout(DEADLINE_MS);
   const { config, path: configPath, fault } = await configFor(guest, options, io);
   const eyes = openEyesFor(options, { ...io, stop: AbortSignal.any([io.stop, AbortSignal.timeout(REPORTS_MS)]) });
@@ -69,6 +70,12 @@ export async function supportBundleCommand(
   else if (options.quiet) io.out(path);
   else io.out(supportText(bundle));
   return EXIT.settled;
+}
+
+/** Said at once, and not after minutes; that nothing is overwritten is up to who writes it. */
+async function refuseTaken(guest: Guest, path: string): Promise<void> {
+  if (!(await guest.stat(path)) && (await guest.readLink(path)) === undefined) return;
+  throw new AgentError(`${path} is there already, and is left as it is`, { remedy: 'give another name' });
 }
 
 /** A configuration at fault is one of the things that support is asked about: the rest is looked at without it. */

@@ -22,7 +22,6 @@ test('a whole journey answers with what the schemas say, and with nothing else',
   holds('token', await ask('token', 'inspect', guest.tokenPath));
   holds('report', await ask('token', 'rotate', guest.tokenPath));
   holds('config-validation', await ask('config', 'validate'));
-  holds('support-bundle', await ask('support-bundle'));
   holds('generalized', await ask('generalize'));
 });
 
