@@ -187,9 +187,10 @@ export const FAMILIES: readonly Family[] = [
           ],
           // `The following 2 NEW packages are going to be installed:` and, two blanks in, their names
           names: answer =>
-            matches(/(?:is|are) going to be (?:installed|upgraded|downgraded):\n((?: {2}.*\n?)+)/g, answer).flatMap(
-              block => block.trim().split(/\s+/),
-            ),
+            matches(
+              /(?:is|are) going to be (?:installed|upgraded|downgraded):\n((?: {2}.*\n)*(?: {2}.*)?)/g,
+              answer,
+            ).flatMap(block => block.trim().split(/\s+/)),
         },
         env: lockWaitS => ({ ZYPP_LOCK_TIMEOUT: String(lockWaitS) }),
         // zypper(8): a reboot or a restart of zypper is needed, a repository was skipped, a script of a package failed

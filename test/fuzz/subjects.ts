@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { FAMILIES } from '../../src/facts/families.ts';
+import { parseCudaRunfile } from '../../src/formats/cuda-runfile.ts';
+import { findCudaFault, installerErrorLines } from '../../src/formats/cuda-words.ts';
 import { parseFramework } from '../../src/formats/dkms-framework.ts';
 import { parseDkmsStatus } from '../../src/formats/dkms-status.ts';
 import { findDriverFault } from '../../src/formats/driver-log.ts';
@@ -24,7 +26,9 @@ import {
 } from '../../src/formats/modprobe-conf.ts';
 import { parseTestKey } from '../../src/formats/mokutil.ts';
 import { mountOf } from '../../src/formats/mounts.ts';
-import { featureOfProduct, parseNvidiaSmi } from '../../src/formats/nvidia-smi.ts';
+import { parseNvccVersion } from '../../src/formats/nvcc.ts';
+import { featureOfProduct, isMigProfile, parseNvidiaSmi } from '../../src/formats/nvidia-smi.ts';
+import { refusalOf } from '../../src/formats/nvidia-smi-words.ts';
 import { parseOsRelease } from '../../src/formats/os-release.ts';
 import { parseBusId, parsePciAddress } from '../../src/formats/pci-address.ts';
 import { hasVgpuCapability, vgpuHost } from '../../src/formats/pci-config.ts';
@@ -39,6 +43,7 @@ import { addScreen, setBusId, setOption, setVirtual } from '../../src/formats/xo
 import { xorgUse } from '../../src/formats/xorg-layout.ts';
 import { parseXorgLog } from '../../src/formats/xorg-log.ts';
 import { visible } from '../../src/report/visible.ts';
+import { buildStandInCuda } from '../helpers/stand-in-cuda.ts';
 import { makeToken } from '../helpers/token.ts';
 
 /** Something that reads foreign text. */
@@ -154,10 +159,50 @@ export const SUBJECTS: readonly Subject[] = [
     leads: ['[ ', '(II) NVIDIA(', '(II) NVIDIA(0): NVIDIA GPU ', '(EE) ', '(II) a'],
   },
   {
+    name: 'what nvidia-smi refuses',
+    files: ['nvidia-smi-words'],
+    read: refusalOf,
+    samples: [
+      'Unable to set driver model for GPU 00000000:01:00.0: Not Supported\nTreating as warning and moving on.\nAll done.\n',
+      'Enabled ECC support for GPU 00000000:09:00.0.\nAll done.\nReboot required.\n',
+    ],
+    leads: ['Treating as warning and moving on.\n'],
+  },
+  {
+    name: 'nvcc, and what CUDA says',
+    files: ['nvcc', 'cuda-words'],
+    read: text => [parseNvccVersion(text), findCudaFault(text), installerErrorLines(text)],
+    samples: [
+      'Cuda compilation tools, release 12.8, V12.8.93\n',
+      'cudaMalloc: CUDA driver version is insufficient for CUDA runtime version\n',
+      '[ERROR]: boost::filesystem::create_directory: No space left on device\n',
+    ],
+    leads: ['Cuda compilation tools, release ', '[ERROR]'],
+  },
+  {
+    name: "the start of CUDA's runfile",
+    files: ['cuda-runfile'],
+    read: text => [parseCudaRunfile(text, 'cuda_12.8.1_570.124.06_linux.run'), parseCudaRunfile('#!/bin/sh\n', text)],
+    samples: [buildStandInCuda().text, 'cuda_12.8.1_570.124.06_linux.run'],
+    leads: ['#!/bin/sh\nscript="', 'cuda_12.8.1_'],
+  },
+  {
+    name: 'what a package manager would install',
+    files: [],
+    read: text => FAMILIES.flatMap(({ managers }) => managers.map(({ simulate }) => simulate.names(text))),
+    samples: [
+      ' cuda-nvcc-12-8  x86_64  12.8.93-1  stubs  64 M\n\nTransaction Summary\n',
+      'The following 2 NEW packages are going to be installed:\n  cuda-nvcc-12-8 cuda-toolkit-12-8\n\n',
+      'Inst cuda-nvcc-12-8 (12.8.93-1 NVIDIA CUDA:1.0 [amd64])\n',
+    ],
+    leads: ['The following 2 NEW packages are going to be installed:\n  ', 'Inst '],
+  },
+  {
     name: 'nvidia-smi',
     files: ['nvidia-smi', 'pci-address'],
     read: text => {
       featureOfProduct(text);
+      isMigProfile(text);
       return parseNvidiaSmi(text);
     },
     samples: fixtures('nvidia-smi'),
