@@ -42,7 +42,7 @@ export async function rebuildInitrd(guest: Guest, deed: RebuildInitrd, tell: Tel
 
 async function build(guest: Guest, builder: InitrdBuilder, aside: string, kernel: string, tell: Tell): Promise<void> {
   const argv = builderArgv(builder, aside, kernel);
-  const outcome = await guest.run(argv, { onLine: line => tell.progress(line) });
+  const outcome = await guest.run(argv, { onLine: line => tell.progress(line), outlives: true });
   if (outcome.code !== 0)
     throw failedCommand(
       argv,

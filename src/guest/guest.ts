@@ -112,6 +112,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** It puts something back, so that it runs also when the run has been told to stop. */
   readonly evenWhenStopped?: true;
+  /** It goes on when this process is killed, and then still keeps the next run out: it holds the lock as well. Never for what starts daemons. */
+  readonly outlives?: true;
 }
 
 /** How a small file comes from the web. */
@@ -152,6 +154,8 @@ export interface Guest extends GuestView {
   remove(path: string): Promise<void>;
   /** A folder with all that is in it, gone afterwards; links are removed, not followed. */
   removeFolder(path: string): Promise<void>;
+  /** What a write of this file that was cut has left beside it; nothing most of the times. */
+  removeHalfWritten(path: string): Promise<void>;
   /** A deed by a program, in its own process group. Throws only when the run is told to stop; for how it ended read `code`. */
   run(argv: Argv, options?: RunOptions): Promise<Outcome>;
   /** One run at a time on this guest; returns how to let go. A lock that is held is fault `busy`. */

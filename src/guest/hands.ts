@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { chmod, copyFile, link, lstat, mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Argv } from '../change.ts';
 import { AgentError, messageOf } from '../errors.ts';
 import { orAbsent } from './eyes.ts';
@@ -19,6 +19,7 @@ type FileHands = Pick<
   | 'keepCopy'
   | 'remove'
   | 'removeFolder'
+  | 'removeHalfWritten'
   | 'prepareAppend'
 >;
 
@@ -30,9 +31,7 @@ const COPY_LIMIT = 1024 * 1024;
 /** Changes the files of the guest under `root`; `query` is for SELinux's own programs. */
 export function openFileHands(root: string, query: GuestView['query']): FileHands {
   return {
-    async writeText(path, text, mode) {
-      await put(path, Buffer.from(text), mode);
-    },
+    writeText: (path, text, mode) => put(path, Buffer.from(text), mode),
 
     async writeNew(path, bytes) {
       await refusePlantedLink(root, path);
@@ -55,77 +54,73 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     },
 
     async copyFile(from, to, mode) {
-      const bytes = await readFile(locate(root, from));
+      const bytes = await readFile(locate(root, from)).catch(cause => {
+        throw fault(`${from} cannot be read`, from, cause);
+      });
       if (bytes.length > COPY_LIMIT) throw new AgentError(`${from} is larger than ${COPY_LIMIT} bytes: not copied`);
       await put(to, bytes, mode);
     },
 
     async copyLarge(from, to, mode) {
-      const [source, target] = [locate(root, from), locate(root, to, 'keep')];
-      await refuseForeignFolder(root, to, target);
-      const temporary = `${target}.vgpu-guest`;
-      try {
-        await rm(temporary, { force: true }); // left by a run that was cut
-        await copyFile(source, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-        await chmod(temporary, mode);
-        await using file = await open(temporary, 'r');
-        await file.sync();
-        await rename(temporary, target);
-      } catch (error) {
-        await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one that says why
-        throw new AgentError(`${from} cannot be copied to ${to}: ${messageOf(error)}`, {
-          remedy: remedyFor(error, to),
-          cause: error,
+      await named(`${from} cannot be copied to ${to}`, to, async () => {
+        const [source, target] = [locate(root, from), locate(root, to, 'keep')];
+        await refuseForeignFolder(root, to, target);
+        await copyAside(source, target, async temporary => {
+          await chmod(temporary, mode);
+          await rename(temporary, target);
         });
-      }
-      await syncFolder(dirname(target));
+        await syncFolder(dirname(target));
+      });
     },
 
     async setMode(path, mode) {
-      await refusePlantedLink(root, path);
-      await chmod(locate(root, path), mode);
+      await named(`the mode of ${path} cannot be set to ${mode.toString(8)}`, path, async () => {
+        await refusePlantedLink(root, path);
+        await chmod(locate(root, path), mode);
+      });
     },
 
     async makeDirectory(path, mode) {
-      const made = await mkdir(locate(root, path), { recursive: true, mode: 0o755 });
-      if (made !== undefined) await chmod(locate(root, path), mode);
+      await named(`${path} cannot be made`, path, async () => makeFolder(locate(root, path), mode));
     },
 
     async rename(from, to) {
-      const source = locate(root, from, 'keep');
-      const target = locate(root, to, 'keep');
-      await refuseForeignFolder(root, to, target);
-      try {
-        await rename(source, target);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
-        // between file systems: the copy is complete before it has the name, and the source goes last
-        const temporary = `${target}.vgpu-guest`;
-        await rm(temporary, { force: true });
-        await copyFile(source, temporary, constants.COPYFILE_EXCL);
-        await rename(temporary, target);
-        await rm(source);
-      }
-      await syncFolder(dirname(target));
+      await named(`${from} cannot be moved to ${to}`, to, async () => {
+        const source = locate(root, from, 'keep');
+        const target = locate(root, to, 'keep');
+        await refuseForeignFolder(root, to, target);
+        try {
+          await syncFile(source);
+          await rename(source, target);
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+          // between file systems: the copy is complete before it has the name, and the source goes last
+          await copyAside(source, target, temporary => rename(temporary, target));
+          await rm(source);
+        }
+        await syncFolder(dirname(target));
+      });
     },
 
     async keepCopy(from, to) {
-      const source = locate(root, from);
-      const target = locate(root, to, 'keep');
-      try {
-        await link(source, target);
-      } catch (error) {
-        if (!['EPERM', 'ENOTSUP', 'EXDEV'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-        await copyFile(source, target, constants.COPYFILE_EXCL);
-      }
-      await syncFolder(dirname(target));
+      await named(`${from} cannot be kept as ${to}`, to, async () => {
+        const source = locate(root, from);
+        const target = locate(root, to, 'keep');
+        try {
+          await link(source, target);
+        } catch (error) {
+          if (!['EPERM', 'ENOTSUP', 'EXDEV'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+          await copyAside(source, target, temporary => rename(temporary, target));
+        }
+        await syncFolder(dirname(target));
+      });
     },
 
     async prepareAppend(path, mode) {
       await refusePlantedLink(root, path);
       const target = locate(root, path, 'keep');
       try {
-        await mkdir(dirname(target), { recursive: true, mode: 0o755 });
+        await makeFolder(dirname(target), 0o755);
         await using file = await open(target, APPEND_TO_OUR_OWN, mode);
         const found = await file.stat();
         // a second name of another file is how a link is planted where links are not followed
@@ -149,42 +144,47 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     },
 
     async remove(path) {
-      await rm(locate(root, path, 'keep'), { force: true });
+      await named(`${path} cannot be removed`, path, async () => {
+        await rm(locate(root, path, 'keep'), { force: true });
+      });
     },
 
     async removeFolder(path) {
-      await rm(locate(root, path, 'keep'), { force: true, recursive: true });
+      await named(`${path} cannot be removed`, path, async () => {
+        await rm(locate(root, path, 'keep'), { force: true, recursive: true });
+      });
+    },
+
+    async removeHalfWritten(path) {
+      await named(`${path} cannot be cleared`, path, async () => {
+        await rm(temporaryOf(locate(root, path)), { force: true });
+      });
     },
   };
 
   async function put(path: string, bytes: Buffer, mode: number | undefined): Promise<void> {
     await refusePlantedLink(root, path);
-    // a link is followed to its file, so that an administrator's link stays a link
-    const target = root === '/' ? await behindLinks(path) : locate(root, path);
-    const folder = dirname(target);
-    await mkdir(folder, { recursive: true, mode: 0o755 });
-    await refuseForeignFolder(root, path, target);
-    const old = await orAbsent(() => stat(target));
-    const temporary = `${folder}/.${target.slice(folder.length + 1)}.vgpu-guest`;
-    try {
+    await named(`${path} cannot be written`, path, async () => {
+      // a link is followed to its file, so that an administrator's link stays a link
+      const target = root === '/' ? await behindLinks(path) : locate(root, path);
+      await makeFolder(dirname(target), 0o755);
+      await refuseForeignFolder(root, path, target);
+      const old = await orAbsent(() => stat(target));
+      const temporary = temporaryOf(target);
       await rm(temporary, { force: true }); // left by a run that was cut
-      await using file = await open(temporary, 'wx', 0o600);
-      await file.writeFile(bytes);
-      await file.chmod(mode ?? (old ? old.mode & 0o7777 : 0o644));
-      if (old && (old.uid !== process.geteuid?.() || old.gid !== process.getegid?.()))
-        await file.chown(old.uid, old.gid);
-      await file.sync();
-      if (old) await label(path, ['chcon', `--reference=${target}`, temporary]);
-      await rename(temporary, target);
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one that says why
-      throw new AgentError(cannotWrite(path, error), {
-        remedy: remedyFor(error, path),
-        cause: error,
+      await orRemoved(temporary, async () => {
+        await using file = await open(temporary, 'wx', 0o600);
+        await file.writeFile(bytes);
+        await file.chmod(mode ?? (old ? old.mode & 0o7777 : 0o644));
+        if (old && (old.uid !== process.geteuid?.() || old.gid !== process.getegid?.()))
+          await file.chown(old.uid, old.gid);
+        await file.sync();
+        if (old) await label(path, ['chcon', `--reference=${target}`, temporary]);
+        await rename(temporary, target);
       });
-    }
-    await syncFolder(folder);
-    if (!old) await label(path, ['restorecon', target]);
+      await syncFolder(dirname(target));
+      if (!old) await label(path, ['restorecon', target]);
+    });
   }
 
   /** A file that is replaced hands its SELinux label on; a new one gets the one that the policy has for its path. */
@@ -211,6 +211,53 @@ async function refusePlantedLink(root: string, path: string): Promise<void> {
   });
 }
 
+/** Whatever the system says against it becomes a fault that says what was not done, and what to do. */
+async function named<T>(what: string, path: string, deed: () => Promise<T>): Promise<T> {
+  try {
+    return await deed();
+  } catch (error) {
+    if (error instanceof AgentError) throw error;
+    throw fault(what, path, error);
+  }
+}
+
+function fault(what: string, path: string, cause: unknown): AgentError {
+  return new AgentError(`${what}: ${messageOf(cause)}`, { remedy: remedyFor(cause, path), cause });
+}
+
+/** The name under which a file is written before it gets its own. */
+function temporaryOf(target: string): string {
+  return `${dirname(target)}/.${basename(target)}.vgpu-guest`;
+}
+
+/** A whole copy on disk, which gets its name then. */
+async function copyAside(source: string, target: string, place: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = `${target}.vgpu-guest`;
+  await rm(temporary, { force: true }); // left by a run that was cut
+  await orRemoved(temporary, async () => {
+    await copyFile(source, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    await syncFile(temporary);
+    await place(temporary);
+  });
+}
+
+async function orRemoved(temporary: string, deed: () => Promise<void>): Promise<void> {
+  try {
+    await deed();
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one that says why
+    throw error;
+  }
+}
+
+/** Folder by folder, since Node's own way turns a failing disk into a folder that is not there. Its mode is its own from the start. */
+export async function makeFolder(path: string, mode: number): Promise<void> {
+  if ((await orAbsent(() => stat(path)))?.isDirectory()) return;
+  if (dirname(path) !== path) await makeFolder(dirname(path), 0o755);
+  await mkdir(path, mode);
+  if (((await stat(path)).mode & 0o7777) !== mode) await chmod(path, mode);
+}
+
 async function behindLinks(path: string): Promise<string> {
   return (await orAbsent(() => realpath(path))) ?? path;
 }
@@ -233,16 +280,27 @@ async function syncFolder(folder: string): Promise<void> {
   await handle.sync();
 }
 
-function remedyFor(error: unknown, path: string): string | undefined {
+/** What a program has written may still be in memory: a name must not be on disk before its bytes are. */
+async function syncFile(path: string): Promise<void> {
+  if (!(await lstat(path)).isFile()) return;
+  await using handle = await open(path, 'r');
+  await handle.sync();
+}
+
+function remedyFor(error: unknown, path: string): string {
+  const folder = dirname(path);
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOSPC':
-      return `make room in the file system of ${dirname(path)} (df -h ${dirname(path)})`;
+    case 'EDQUOT':
+      return `make room in the file system of ${folder} (df -h ${folder}, df -i ${folder}), then run this again`;
     case 'EROFS':
-      return `the file system of ${path} is read-only: find out why (dmesg, mount), and remount it writable`;
+      return `the file system of ${path} is read-only: find out why (dmesg, mount), remount it writable, and run this again`;
     case 'EACCES':
     case 'EPERM':
-      return `look at the owner and the attributes of ${dirname(path)} (ls -ld, lsattr -d)`;
+      return `look at the owner and the attributes of ${folder} (ls -ld, lsattr -d), then run this again`;
+    case 'EIO':
+      return `the disk or the file system of ${folder} is failing: dmesg says how; check it before anything else`;
     default:
-      return undefined;
+      return `look at ${path} and its folder (ls -ld ${path} ${folder}), then run this again`;
   }
 }

@@ -1,43 +1,53 @@
-import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open, readlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AgentError, messageOf } from '../errors.ts';
 import { orAbsent } from './eyes.ts';
+import type { Outcome } from './guest.ts';
+import { makeFolder } from './hands.ts';
 import { locate, othersCanWrite } from './paths.ts';
 
 const LOCK = '/run/vgpu-guest/lock';
+/** flock(1), without --wait: somebody else holds it. */
+const HELD = 1;
 
-/** The holder by pid and start time, so that a number that was given to another process is not mistaken for it. */
+/** Who holds it, for the one who does not get it; the lock itself is the kernel's. */
 interface Holder {
   readonly pid: number;
-  readonly startedTicks: string;
-  readonly token: string;
+  /** A number means nothing in another container: `pid:[4026531836]`. */
+  readonly namespace: string | undefined;
+}
+
+/** The descriptor that holds the lock: a child that is given it holds it too. */
+export interface HeldLock {
+  readonly descriptor: number;
+  release(): Promise<void>;
 }
 
 /**
- * One run at a time on this guest. A lock whose holder is gone is taken over; a live one is fault `busy`.
- * Returns how to let go.
+ * One run at a time on this guest; a held lock is fault `busy`. The kernel keeps it for the open file and drops it with the last process
+ * that has it open, so that it is never stale and counts in every container that shares this /run. Node cannot ask for it by itself:
+ * flock(1) does, on the descriptor that it is given.
  */
-export async function takeLock(root: string): Promise<() => Promise<void>> {
-  const path = locate(root, LOCK);
-  const me: Holder = { pid: process.pid, startedTicks: (await startedTicks(process.pid)) ?? '', token: randomUUID() };
-  const mine = `${path}.${me.token}`;
-  await write(mine, JSON.stringify(me));
+export async function takeLock(root: string, flock: (descriptor: number) => Promise<Outcome>): Promise<HeldLock> {
+  const file = await openLock(locate(root, LOCK));
   try {
-    while (!(await linked(mine, path))) await clearStale(path);
-  } finally {
-    await rm(mine, { force: true });
+    const { code, stderr } = await flock(file.fd);
+    if (code === HELD) throw busy(await holderOf(file), await pidNamespace());
+    if (code !== 0) throw noLock(code === 127 ? 'flock is not there' : `flock ended with ${code}: ${stderr}`);
+    await sign(file);
+    return { descriptor: file.fd, release: () => file.close() };
+  } catch (error) {
+    await file.close();
+    throw error;
   }
-  return async () => {
-    if ((await holderOf(path))?.token === me.token) await rm(path, { force: true });
-  };
 }
 
-async function write(path: string, text: string): Promise<void> {
+async function openLock(path: string): Promise<FileHandle> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    await makeFolder(dirname(path), 0o755);
     if (await othersCanWrite(dirname(path))) throw new Error(`others can write in ${dirname(LOCK)}`);
-    await writeFile(path, text, { mode: 0o600, flag: 'wx' });
+    return await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   } catch (cause) {
     throw new AgentError(`${LOCK} cannot be written: ${messageOf(cause)}`, {
       remedy:
@@ -47,48 +57,41 @@ async function write(path: string, text: string): Promise<void> {
   }
 }
 
-/** A hard link either makes the name or fails: no two runs can both have made it. */
-async function linked(mine: string, path: string): Promise<boolean> {
-  try {
-    await link(mine, path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
+function noLock(because: string): AgentError {
+  return new AgentError(`${LOCK} cannot be locked: ${because}`, {
+    remedy: 'flock comes with util-linux: install it (or put it right), and run this again',
+  });
 }
 
-async function clearStale(path: string): Promise<void> {
-  const seen = await holderOf(path);
-  if (seen && (await isAlive(seen))) {
-    throw new AgentError(`another run of vgpu-guest (process ${seen.pid}) holds ${LOCK}`, {
-      fault: 'busy',
-      remedy: 'let it finish, and run this again',
-    });
-  }
-  // moved away under a name of its own first: if a live run took the lock meanwhile, it gets it back
-  const aside = `${path}.${randomUUID()}`;
-  await orAbsent(() => rename(path, aside));
-  const moved = await holderOf(aside);
-  if (moved && moved.token !== seen?.token) await orAbsent(() => link(aside, path), 'EEXIST');
-  await rm(aside, { force: true });
+function busy(holder: Holder | undefined, here: string | undefined): AgentError {
+  const isElsewhere = holder !== undefined && holder.namespace !== here;
+  const who = holder === undefined ? '' : ` (process ${holder.pid}${isElsewhere ? ' of another container' : ''})`;
+  return new AgentError(`another run of vgpu-guest${who} holds ${LOCK}, or a program that it has begun`, {
+    fault: 'busy',
+    remedy: 'let it finish, and run this again',
+  });
 }
 
-async function holderOf(path: string): Promise<Holder | undefined> {
-  const text = await orAbsent(() => readFile(path, 'utf8'));
+/** Only told: a name that cannot be written is no reason to stop. */
+async function sign(file: FileHandle): Promise<void> {
+  const me: Holder = { pid: process.pid, namespace: await pidNamespace() };
   try {
-    return text ? (JSON.parse(text) as Holder) : undefined;
+    await file.truncate(0);
+    await file.write(`${JSON.stringify(me)}\n`, 0);
   } catch {
-    return undefined; // cut while it was written: nobody holds it
+    // /run is full: the lock holds all the same
   }
 }
 
-async function isAlive({ pid, startedTicks: since }: Holder): Promise<boolean> {
-  return (await startedTicks(pid)) === since;
+async function holderOf(file: FileHandle): Promise<Holder | undefined> {
+  try {
+    const { pid, namespace } = JSON.parse(await file.readFile('utf8')) as Partial<Holder>;
+    return typeof pid === 'number' ? { pid, namespace } : undefined;
+  } catch {
+    return undefined; // it is being written
+  }
 }
 
-/** Field 22 of /proc/PID/stat (proc(5)), counted after the name, which may hold anything. */
-async function startedTicks(pid: number): Promise<string | undefined> {
-  const text = await orAbsent(() => readFile(`/proc/${pid}/stat`, 'utf8'), 'ESRCH');
-  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+async function pidNamespace(): Promise<string | undefined> {
+  return await orAbsent(() => readlink('/proc/self/ns/pid'), 'EACCES');
 }

@@ -32,11 +32,20 @@ export function openGuest(options: GuestOptions): Guest {
   if (root === '/' && process.geteuid?.() !== 0) {
     throw new AgentError('only root can change this guest', { fault: 'not-root', remedy: 'run it with sudo' });
   }
+  const { query, run, follow, flock, handOn } = programs;
   return {
-    ...eyes(root, programs.query, stop),
-    ...openFileHands(root, programs.query),
-    ...programs,
-    lock: () => takeLock(root),
+    ...eyes(root, query, stop),
+    ...openFileHands(root, query),
+    run,
+    follow,
+    async lock() {
+      const { descriptor, release } = await takeLock(root, flock);
+      handOn(descriptor);
+      return async () => {
+        handOn(undefined);
+        await release();
+      };
+    },
     download: (url, how) => download(url, { ...how, env, stop }),
     downloadFile: (url, path, how) => downloadFile(root, url, path, { ...how, env, stop }),
   };

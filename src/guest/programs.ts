@@ -14,10 +14,17 @@ const LOOK_TIMEOUT_MS = 15_000;
 const LOOK_LIMIT = 16 * 1024 * 1024;
 /** Between asking a process group to end and ending it. */
 const GRACE_MS = 10_000;
+/** execa passes every number on; its types know the first ones only. */
+type Descriptor = 3;
 /** How much of a deed's output is kept for the error text. */
 const KEPT_LINES = 400;
 
-type Programs = Pick<GuestView, 'query'> & Pick<Guest, 'run' | 'follow'>;
+interface Programs extends Pick<GuestView, 'query'>, Pick<Guest, 'run' | 'follow'> {
+  /** flock(1) on a descriptor of this process. */
+  flock(descriptor: number): Promise<Outcome>;
+  /** What deeds that outlive a killed run are given to hold; undefined: nothing. */
+  handOn(descriptor: number | undefined): void;
+}
 
 /** Runs the programs of the guest under `root`; `stop` ends every one of them. */
 export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSignal): Programs {
@@ -25,7 +32,6 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSi
     extendEnv: false,
     env: childEnv(root, env),
     cwd: root,
-    stdin: 'ignore',
     reject: false,
     cancelSignal: stop,
     killDescendants: true,
@@ -36,9 +42,30 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSi
   // one that is named by its path is the guest's own, too
   const inside = (program: string) => (program.startsWith('/') ? locate(root, program) : program);
 
+  let handedOn: number | undefined;
   return {
+    handOn(descriptor) {
+      handedOn = descriptor;
+    },
+
+    async flock(descriptor) {
+      const argv = ['--exclusive', '--nonblock', '3'];
+      const result = await execa('flock', argv, {
+        ...base,
+        stdio: ['ignore', 'pipe', 'pipe', descriptor as Descriptor],
+        timeout: LOOK_TIMEOUT_MS,
+      });
+      stop.throwIfAborted();
+      return { code: codeOf(result), stdout: String(result.stdout ?? ''), stderr: String(result.stderr ?? '') };
+    },
+
     async query([program, ...args], timeoutMs = LOOK_TIMEOUT_MS) {
-      const result = await execa(inside(program), args, { ...base, timeout: timeoutMs, maxBuffer: LOOK_LIMIT });
+      const result = await execa(inside(program), args, {
+        ...base,
+        stdin: 'ignore',
+        timeout: timeoutMs,
+        maxBuffer: LOOK_LIMIT,
+      });
       stop.throwIfAborted();
       return {
         code: codeOf(result),
@@ -47,7 +74,7 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSi
       };
     },
 
-    async run([program, ...args], { timeoutMs, onLine, env: extra, evenWhenStopped } = {}): Promise<Outcome> {
+    async run([program, ...args], { timeoutMs, onLine, env: extra, evenWhenStopped, outlives } = {}): Promise<Outcome> {
       const kept = { stdout: [] as string[], stderr: [] as string[] };
       const keep = (stream: 'stdout' | 'stderr') =>
         function* (line: string) {
@@ -60,8 +87,12 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSi
         ...base,
         env: { ...base.env, ...extra },
         ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-        stdout: keep('stdout'),
-        stderr: keep('stderr'),
+        stdio: [
+          'ignore',
+          keep('stdout'),
+          keep('stderr'),
+          ...(outlives && handedOn !== undefined ? [handedOn as Descriptor] : []),
+        ],
         buffer: false,
         ...(evenWhenStopped ? { cancelSignal: new AbortController().signal } : {}),
       });
@@ -72,6 +103,7 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSi
     async *follow([program, ...args], signal) {
       const follower = execa(inside(program), args, {
         ...base,
+        stdin: 'ignore',
         cancelSignal: AbortSignal.any([signal, stop]),
         forceKillAfterDelay: 1_000,
         stderr: 'ignore',

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { openGuest } from '../../src/guest/open-guest.ts';
 import { makeFolderGuest, type Ran } from '../helpers/folder-guest.ts';
 import { temporaryFolder } from '../helpers/temporary.ts';
 
@@ -56,7 +57,7 @@ describe('license wait', () => {
   });
 
   test('0: the license comes in time, beside a run that holds the lock', async () => {
-    holdLock();
+    await holdLock();
     guest.setLicenseService({ answer: 'refuse' });
     await guest.run('systemctl', 'restart', 'nvidia-gridd.service');
     guest.forgetCalls();
@@ -164,7 +165,7 @@ describe('license watch', () => {
 
   test('waits while another run is at work', async () => {
     await die();
-    holdLock();
+    await holdLock();
     const ran = await watch();
     expect(json(ran)).toMatchObject({ action: 'wait', because: 'another run of vgpu-guest is at work' });
     expect(changes()).toEqual([]);
@@ -213,10 +214,10 @@ describe('license watch', () => {
   });
 });
 
-/** By this test, which lives as long as it runs. */
-function holdLock(): void {
-  const ticks = readFileSync(`/proc/${process.pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19];
-  guest.write('/run/vgpu-guest/lock', JSON.stringify({ pid: process.pid, startedTicks: ticks, token: 'a test' }));
+/** By this test. */
+async function holdLock(): Promise<void> {
+  const release = await openGuest({ root: guest.root, env: {} }).lock();
+  onTestFinished(release);
 }
 
 describe('the units that look after a license', () => {

@@ -227,30 +227,6 @@ test('a root that is not there is wrong usage', () => {
   expect(() => openGuest({ root: '/none/such' })).toThrow('--root /none/such: there is no such folder');
 });
 
-test('one run at a time: a held lock is refused, a freed one is given', async () => {
-  const { guest } = guestWith();
-  const release = await guest.lock();
-  await expect(guest.lock()).rejects.toMatchObject({
-    fault: 'busy',
-    message: expect.stringContaining(`process ${process.pid}`),
-  });
-  await release();
-  const again = await guest.lock();
-  await again();
-});
-
-test.each([
-  ['a process that is gone', JSON.stringify({ pid: 2 ** 22 + 1, startedTicks: '1', token: 'x' })],
-  ['another process that got its number', JSON.stringify({ pid: process.pid, startedTicks: '1', token: 'x' })],
-  ['a run that was cut while it wrote', '{"pid":'],
-])('the lock of %s is taken over', async (_, text) => {
-  const { root, guest } = guestWith({ 'run/vgpu-guest/lock': text });
-  const release = await guest.lock();
-  expect(JSON.parse(readFileSync(join(root, 'run/vgpu-guest/lock'), 'utf8')).pid).toBe(process.pid);
-  await release();
-  expect(readdirSync(join(root, 'run/vgpu-guest'))).toEqual([]);
-});
-
 test('files that are written are complete or not there: the old text stays when the new one cannot be written', async () => {
   const { root, guest } = guestWith({ 'etc/file': 'old' });
   mkdirSync(join(root, 'etc/.file.vgpu-guest'));
