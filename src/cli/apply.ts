@@ -2,7 +2,7 @@ import unitTemplate from '../../units/vgpu-guest-resume.service';
 import type { Finding } from '../checks/check.ts';
 import type { Config } from '../config/schema.ts';
 import { apply, type Report } from '../engine/apply.ts';
-import { readMarker, resumeUnitText, STATE_DIRECTORY } from '../engine/resume.ts';
+import { LAST_REPORT, readMarker, resumeUnitText, STATE_DIRECTORY } from '../engine/resume.ts';
 import { AgentError, messageOf } from '../errors.ts';
 import { lookAt } from '../facts/facts.ts';
 import type { Guest } from '../guest/guest.ts';
@@ -17,8 +17,6 @@ import { openEyesFor, openGuestFor } from './open.ts';
 import { selectSteps } from './select-steps.ts';
 import { namedConfigPath, readConfig } from './settings.ts';
 import { openTalk } from './talk.ts';
-
-const LAST_REPORT = `${STATE_DIRECTORY}/last-report.json`;
 
 export interface ApplyOptions extends CommonOptions, SettingOptions {
   /** The resume unit's: go on with the journey whose reboot is over, as it was asked for. */
@@ -53,9 +51,9 @@ export async function applyCommand(options: ApplyOptions, given: Io): Promise<nu
       program: io.program,
       resume: { settings: asked, ...(configPath === undefined ? {} : { configPath }), only, skip, unitText },
     });
-    await keepReport(guest, report);
+    await keepReport(guest, log, report);
     const findings = await findCauses(report, config, options, io, log);
-    if (findings.length > 0) await keepReport(guest, report, findings);
+    if (findings.length > 0) await keepReport(guest, log, report, findings);
     const rebootComes = report.outcome === 'reboot-needed' && config.reboot === 'auto';
     for (const finding of findings) log.write('warn', findingText(finding, paint), { finding: finding.id });
     answer(report, findings, reportText(report, rebootComes), options, io, log);
@@ -108,10 +106,16 @@ async function findCauses(
 const CAUSES_TIMEOUT_MS = 45_000;
 
 /** A run that found everything settled leaves nothing behind. */
-async function keepReport(guest: Guest, report: Report, findings: readonly Finding[] = []): Promise<void> {
+async function keepReport(guest: Guest, log: Log, report: Report, findings: readonly Finding[] = []): Promise<void> {
   if (report.outcome === 'settled') return;
-  await guest.makeDirectory(STATE_DIRECTORY, 0o700);
-  await guest.writeText(LAST_REPORT, `${JSON.stringify(reportJson(report, findings), null, 2)}\n`, 0o600);
+  try {
+    await guest.makeDirectory(STATE_DIRECTORY, 0o700);
+    await guest.writeText(LAST_REPORT, `${JSON.stringify(reportJson(report, findings), null, 2)}\n`, 0o600);
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+    // what is to be said is said all the same, and how the run has ended stays true
+    log.write('warn', `the report of this run is not kept: ${error.message}\n→ ${error.remedy}`);
+  }
 }
 
 async function reboot(guest: Guest): Promise<void> {

@@ -91,6 +91,7 @@ export async function tokenRotateCommand(options: TokenOptions, io: Io): Promise
 
 function textOf(report: Report & { readonly restored: boolean }): string {
   if (!report.restored) return reportText(report, false);
+  if (report.outcome === 'failed') return `${reportText(report, false)}\nthe old token is in its place again`;
   return report.license.state === 'licensed'
     ? 'the new token brought no license, and the old one is in its place again'
     : 'the new token brought no license, and the old one, which is in its place again, brings none either';

@@ -7,6 +7,7 @@ import { GRIDD_UNIT } from '../facts/gridd.ts';
 import type { Guest } from '../guest/guest.ts';
 import { type License, licenseOf } from '../steps/await-license.ts';
 import type { Step } from '../steps/step.ts';
+import { clearLeftovers } from './clear-leftovers.ts';
 import { CLOCK_STEP_US, type Enactable, enact, NoLicense } from './enact.ts';
 import { lookForAll, plan } from './plan.ts';
 import { arrangeResume, endResume, type ResumeMarker, readMarker, refuseLoop } from './resume.ts';
@@ -64,6 +65,7 @@ export interface Run {
 export async function apply(run: Run): Promise<Report> {
   const release = await takeLock(run);
   try {
+    await clearLeftovers(run.guest, run.watcher);
     const report = await journey(run);
     await concludeResume(run.guest, report);
     return report;

@@ -7,6 +7,8 @@ import { failedCommand } from './failed-command.ts';
 
 /** What this program remembers: the marker below, the originals that `revert` puts back, the last report. */
 export const STATE_DIRECTORY = '/var/lib/vgpu-guest';
+/** Of the last run that was not settled from the start. */
+export const LAST_REPORT = `${STATE_DIRECTORY}/last-report.json`;
 const MARKER = `${STATE_DIRECTORY}/resume.json`;
 const RESUME_UNIT = 'vgpu-guest-resume.service';
 const UNIT_PATH = `/etc/systemd/system/${RESUME_UNIT}`;

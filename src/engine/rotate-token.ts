@@ -13,6 +13,7 @@ import { placeToken, SET_ASIDE } from '../steps/place-token.ts';
 import { restartGridd } from '../steps/restart-gridd.ts';
 import type { Step } from '../steps/step.ts';
 import { journey, type Report, type Run } from './apply.ts';
+import { clearLeftovers } from './clear-leftovers.ts';
 import { freeName } from './enact.ts';
 import { fetchToken } from './fetch-token.ts';
 import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
@@ -40,6 +41,7 @@ const DOWNLOADED = `${ROTATION}/new`;
 export async function rotateToken(rotation: Rotation): Promise<RotationReport> {
   const release = await rotation.guest.lock();
   try {
+    await clearLeftovers(rotation.guest, rotation.watcher);
     await refuseOtherWorlds(rotation);
     return await rotate(rotation);
   } finally {
@@ -63,13 +65,16 @@ async function rotate(rotation: Rotation): Promise<RotationReport> {
     if (isUrl(token)) await (why && !isTried ? guest.remove(path) : keepDownloaded(guest, token, path));
     return { ...report, restored: false };
   }
-  watcher.warn(`the new token brings no license, so the old one is put back: ${why}`);
+  // a token that could not be put in its place has not been tried
+  const neverTried = report.steps.some(({ id, outcome }) => id === placeToken.id && outcome === 'failed');
+  const what = neverTried ? 'cannot be put in its place' : 'brings no license';
+  watcher.warn(`the new token ${what}, so the old one is put back: ${why}`);
   const back = await run(kept.path);
   const restored = back.steps.some(
     ({ id, outcome }) => id === placeToken.id && ['settled', 'changed'].includes(outcome),
   );
   if (restored) for (const over of [kept.path, ...(isUrl(token) ? [path] : [])]) await guest.remove(over);
-  const outcome = back.outcome === 'failed' ? 'failed' : 'unlicensed';
+  const outcome = back.outcome === 'failed' || neverTried ? 'failed' : 'unlicensed';
   return { ...report, outcome, license: back.license, restored, ...(back.error ? { error: back.error } : {}) };
 }
 

@@ -27,7 +27,7 @@ export interface Place {
  * A package unpacks itself under a name that can be foreseen, and runs as root what lies there: /tmp and /var/tmp, where anybody can
  * make that name first, are no place for it. Systems that follow hardening guides let nothing be run below /var.
  */
-const WORKSHOPS = ['/var/lib/vgpu-guest/unpacked', '/root/.vgpu-guest-unpacked'];
+export const WORKSHOPS = ['/var/lib/vgpu-guest/unpacked', '/root/.vgpu-guest-unpacked'];
 export const PACKAGE_STORE = '/var/lib/vgpu-guest/packages';
 const SYSTEM = '/usr';
 const LOCAL = '/usr/local';

@@ -40,6 +40,12 @@ export function openLog({ file, terminal, line: toLine }: LogOptions): Log {
     ],
   });
   const written = file === undefined ? undefined : addFile(logger, file);
+  let isTold = false;
+  logger.on('error', (error: Error) => {
+    // the run goes on: it may be what makes room
+    if (!isTold) process.stderr.write(`${line('warn', `${file} is not written any more: ${error.message}`)}\n`);
+    isTold = true;
+  });
   return {
     write: (level, message, details = {}) => void logger.log(level, message, details),
     async close() {
@@ -55,7 +61,7 @@ export function openLog({ file, terminal, line: toLine }: LogOptions): Log {
 /** winston keeps a file's errors to itself: a disk that has become full in between must not keep the run from ending. */
 const CLOSING_LIMIT_MS = 2_000;
 
-/** Resolves when the file is complete on disk. */
+/** Resolves when the file is complete on disk, or cannot become so. */
 function addFile(logger: Logger, filename: string): Promise<unknown> {
   const file = new transports.File({
     filename,
@@ -67,5 +73,5 @@ function addFile(logger: Logger, filename: string): Promise<unknown> {
     format: format.combine(format.timestamp(), line),
   });
   logger.add(file);
-  return once(file, 'finish');
+  return once(file, 'finish').catch(() => undefined);
 }

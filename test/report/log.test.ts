@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openLog } from '../../src/report/log.ts';
@@ -43,4 +43,14 @@ test('a log that can no longer be written does not keep the run from ending', as
   const log = openLog({ file, ...quiet });
   log.write('info', 'goes nowhere');
   await log.close();
+});
+
+test('a disk that is full when the last words are written does not bring the run down', async () => {
+  const file = join(temporaryFolder(), 'vgpu-guest.log');
+  symlinkSync('/dev/full', file);
+  const said: string[] = [];
+  const log = openLog({ file, terminal: 'normal', line: (_, message) => `${said.push(message)}` });
+  log.write('info', 'last words');
+  await log.close();
+  expect(said).toEqual(['last words', `${file} is not written any more: ENOSPC: no space left on device, write`]);
 });
