@@ -15,13 +15,9 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 // the caller's may be anything: files of packages and kernel modules must be readable for all, and writable for nobody else
 process.umask(0o022);
 const stop = new AbortController();
+const hurry = new AbortController();
 let caught: (typeof SIGNALS)[number] | undefined;
-for (const signal of SIGNALS) {
-  process.on(signal, () => {
-    caught ??= signal;
-    stop.abort(new Error(`stopped by ${signal}`));
-  });
-}
+for (const signal of SIGNALS) process.on(signal, () => onSignal(signal));
 // a reader that went away (head, a closed pager) is no fault of the run
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
@@ -46,6 +42,7 @@ async function main(): Promise<number> {
       env: process.env,
       program: isSea() ? [process.execPath] : [process.execPath, process.argv[1] ?? ''],
       stop: stop.signal,
+      hurry: hurry.signal,
     });
   } catch (error) {
     const { exitCode, message, remedy, stack } = explain(error);
@@ -54,6 +51,21 @@ async function main(): Promise<number> {
     return exitCode;
   }
 }
+
+/** The first one lets a deed finish that would leave a mess; a second one does not, unless it is the hangup that follows a closed terminal. */
+function onSignal(signal: (typeof SIGNALS)[number]): void {
+  if (caught) {
+    if (signal !== 'SIGHUP') hurry.abort(new Error(`stopped by ${caught} and ${signal}`));
+    return;
+  }
+  caught = signal;
+  stop.abort(new Error(`stopped by ${signal}`));
+  const patience = `stopped by ${signal}: what must not be cut is let finish, for a minute at most; another signal ends it at once\n`;
+  setTimeout(() => process.stderr.write(patience), PATIENCE_MS).unref();
+}
+
+/** Nobody wonders before. */
+const PATIENCE_MS = 1_000;
 
 interface Ending {
   readonly exitCode: number;

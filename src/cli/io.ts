@@ -16,6 +16,8 @@ export interface Io {
   /** How this very program is started again. */
   readonly program: Argv;
   readonly stop: AbortSignal;
+  /** A second signal: what is let finish after the first one is killed. */
+  readonly hurry: AbortSignal;
 }
 
 /** Options of every command, as commander hands them over. */

@@ -141,7 +141,7 @@ async function command(
   { argv, timeoutMs, tolerated }: Extract<Enactable, { kind: 'run' }>,
   tell: Tell,
 ): Promise<void> {
-  const outcome = await guest.run(argv, { timeoutMs, onLine: line => tell.progress(line) });
+  const outcome = await guest.run(argv, { timeoutMs, onLine: line => tell.progress(line), finishes: true });
   if (outcome.code === 0) return;
   const failure = failedCommand(argv, outcome);
   if (tolerated === undefined) throw failure;

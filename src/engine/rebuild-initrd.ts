@@ -42,7 +42,7 @@ export async function rebuildInitrd(guest: Guest, deed: RebuildInitrd, tell: Tel
 
 async function build(guest: Guest, builder: InitrdBuilder, aside: string, kernel: string, tell: Tell): Promise<void> {
   const argv = builderArgv(builder, aside, kernel);
-  const outcome = await guest.run(argv, { onLine: line => tell.progress(line), outlives: true });
+  const outcome = await guest.run(argv, { onLine: line => tell.progress(line), finishes: true, outlives: true });
   if (outcome.code !== 0)
     throw failedCommand(
       argv,
@@ -103,7 +103,7 @@ async function holdsText(
 async function runHooks(guest: Guest, { image, kernel, builder }: RebuildInitrd, tell: Tell): Promise<void> {
   if (builder !== 'initramfs-tools' || !(await guest.stat(POST_UPDATE_HOOKS))) return;
   const argv: Argv = ['run-parts', `--arg=${kernel}`, `--arg=${image}`, POST_UPDATE_HOOKS];
-  const outcome = await guest.run(argv, { onLine: line => tell.progress(line) });
+  const outcome = await guest.run(argv, { onLine: line => tell.progress(line), finishes: true });
   if (outcome.code !== 0)
     throw failedCommand(argv, outcome, `the boot loader may still use the old initrd: run ${argv.join(' ')} again`);
 }

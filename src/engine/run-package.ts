@@ -65,7 +65,7 @@ export async function followInstaller(
   }, STILL_RUNNING_MS);
   const following = tellLog(guest, log, over.signal, tell);
   try {
-    return await guest.run(argv, { env, onLine: line => tell.progress(line), outlives: true });
+    return await guest.run(argv, { env, onLine: line => tell.progress(line), finishes: true, outlives: true });
   } finally {
     clearInterval(clock);
     over.abort();

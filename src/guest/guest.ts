@@ -112,6 +112,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** It puts something back, so that it runs also when the run has been told to stop. */
   readonly evenWhenStopped?: true;
+  /** Cut half-way it leaves a mess: a stop waits for its end for a minute, unless somebody is in a hurry. */
+  readonly finishes?: true;
   /** It goes on when this process is killed, and then still keeps the next run out: it holds the lock as well. Never for what starts daemons. */
   readonly outlives?: true;
 }

@@ -15,8 +15,10 @@ export interface GuestOptions {
   readonly root: string;
   /** The caller's environment, of which children get proxies and nothing else. */
   readonly env?: NodeJS.ProcessEnv;
-  /** Ends every program that still runs. */
+  /** Ends every program that still runs: a deed that must not be cut gets its time. */
   readonly stop?: AbortSignal;
+  /** Ends them at once. */
+  readonly hurry?: AbortSignal;
 }
 
 /** Eyes only: looks, and cannot change anything. */
@@ -51,10 +53,12 @@ export function openGuest(options: GuestOptions): Guest {
   };
 }
 
-function prepare({ root, env = process.env, stop = new AbortController().signal }: GuestOptions) {
+function prepare({ root, env = process.env, stop = NEVER, hurry = NEVER }: GuestOptions) {
   const folder = resolveRoot(root);
-  return { root: folder, stop, programs: openPrograms(folder, env, stop) };
+  return { root: folder, stop, programs: openPrograms(folder, env, { stop, hurry }) };
 }
+
+const NEVER = new AbortController().signal;
 
 function resolveRoot(root: string): string {
   try {

@@ -1,5 +1,8 @@
+import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
 import { execa } from 'execa';
+import type { Argv } from '../change.ts';
 import type { Guest, GuestView, Outcome } from './guest.ts';
 import { boundedLines } from './lines.ts';
 import { locate } from './paths.ts';
@@ -12,12 +15,25 @@ const PASSED_ON = ['http_proxy', 'https_proxy', 'ftp_proxy', 'no_proxy', 'HTTP_P
 const LOOK_TIMEOUT_MS = 15_000;
 /** A look's answer; what prints more is not answering the question. */
 const LOOK_LIMIT = 16 * 1024 * 1024;
-/** Between asking a process group to end and ending it. */
+/** Between asking a process group to end and ending it: a look has nothing to put in order. */
+const LOOK_GRACE_MS = 1_000;
 const GRACE_MS = 10_000;
-/** execa passes every number on; its types know the first ones only. */
-type Descriptor = 3;
+/** How long a stop waits for a deed that must not be cut; with what follows it stays below systemd's 90 s for a stop. */
+const FINISH_MS = 60_000;
+/** What SIGKILL does not end in this time hangs in the kernel, as nvidia-smi can, or has left its group: it is waited for no longer. */
+const LOST_MS = 1_000;
 /** How much of a deed's output is kept for the error text. */
 const KEPT_LINES = 400;
+/** How much of it is told: a program that never stops talking must fill neither memory nor the log. */
+const MOST_TOLD_LINES = 50_000;
+/** execa passes every number on; its types know the first ones only. */
+type Descriptor = 3;
+
+/** `stop`: everything comes to an end, in order; `hurry`: at once. */
+export interface Stops {
+  readonly stop: AbortSignal;
+  readonly hurry: AbortSignal;
+}
 
 interface Programs extends Pick<GuestView, 'query'>, Pick<Guest, 'run' | 'follow'> {
   /** flock(1) on a descriptor of this process. */
@@ -26,96 +42,170 @@ interface Programs extends Pick<GuestView, 'query'>, Pick<Guest, 'run' | 'follow
   handOn(descriptor: number | undefined): void;
 }
 
-/** Runs the programs of the guest under `root`; `stop` ends every one of them. */
-export function openPrograms(root: string, env: NodeJS.ProcessEnv, stop: AbortSignal): Programs {
+/** Runs the programs of the guest under `root`. */
+export function openPrograms(root: string, env: NodeJS.ProcessEnv, { stop, hurry }: Stops): Programs {
   const base = {
     extendEnv: false,
     env: childEnv(root, env),
     cwd: root,
     reject: false,
-    cancelSignal: stop,
     killDescendants: true,
-    forceKillAfterDelay: GRACE_MS,
+    forceKillAfterDelay: false,
     verbose: 'none',
   } as const;
-
+  const finishing = later(stop, FINISH_MS);
+  let handedOn: number | undefined;
   // one that is named by its path is the guest's own, too
   const inside = (program: string) => (program.startsWith('/') ? locate(root, program) : program);
 
-  let handedOn: number | undefined;
+  async function look(
+    [program, ...args]: Argv,
+    timeoutMs: number,
+    extra: readonly Descriptor[] = [],
+  ): Promise<Outcome> {
+    stop.throwIfAborted();
+    const time = AbortSignal.timeout(timeoutMs);
+    const subprocess = execa(inside(program), args, {
+      ...base,
+      stdio: ['ignore', 'pipe', 'pipe', ...extra],
+      maxBuffer: LOOK_LIMIT,
+      forceKillAfterDelay: LOOK_GRACE_MS,
+    });
+    const ask = AbortSignal.any([stop, time]);
+    const ended = await endOf(subprocess, { ask, kill: hurry, graceMs: LOOK_GRACE_MS });
+    stop.throwIfAborted();
+    if (ended === undefined) return { code: TIMED_OUT, stdout: '', stderr: `timed out, and ${LOST}` };
+    const said = String(ended.stderr ?? '');
+    const why = time.aborted ? 'timed out' : ended.isMaxBuffer ? `printed more than ${LOOK_LIMIT} bytes` : '';
+    return { code: time.aborted ? TIMED_OUT : codeOf(ended), stdout: String(ended.stdout ?? ''), stderr: said || why };
+  }
+
   return {
     handOn(descriptor) {
       handedOn = descriptor;
     },
 
-    async flock(descriptor) {
-      const argv = ['--exclusive', '--nonblock', '3'];
-      const result = await execa('flock', argv, {
-        ...base,
-        stdio: ['ignore', 'pipe', 'pipe', descriptor as Descriptor],
-        timeout: LOOK_TIMEOUT_MS,
-      });
-      stop.throwIfAborted();
-      return { code: codeOf(result), stdout: String(result.stdout ?? ''), stderr: String(result.stderr ?? '') };
-    },
+    flock: descriptor => look(['flock', '--exclusive', '--nonblock', '3'], LOOK_TIMEOUT_MS, [descriptor as Descriptor]),
 
-    async query([program, ...args], timeoutMs = LOOK_TIMEOUT_MS) {
-      const result = await execa(inside(program), args, {
-        ...base,
-        stdin: 'ignore',
-        timeout: timeoutMs,
-        maxBuffer: LOOK_LIMIT,
-      });
-      stop.throwIfAborted();
-      return {
-        code: codeOf(result),
-        stdout: result.stdout,
-        stderr: result.stderr || (result.timedOut ? 'timed out' : ''),
-      };
-    },
+    query: (argv, timeoutMs = LOOK_TIMEOUT_MS) => look(argv, timeoutMs),
 
-    async run([program, ...args], { timeoutMs, onLine, env: extra, evenWhenStopped, outlives } = {}): Promise<Outcome> {
-      const kept = { stdout: [] as string[], stderr: [] as string[] };
-      const keep = (stream: 'stdout' | 'stderr') =>
-        function* (line: string) {
-          kept[stream].push(line);
-          if (kept[stream].length > KEPT_LINES) kept[stream].shift();
-          onLine?.(line);
-          yield line;
-        };
-      const result = await execa(inside(program), args, {
+    async run([program, ...args], options = {}): Promise<Outcome> {
+      const { timeoutMs, onLine, env: extra, evenWhenStopped, finishes, outlives } = options;
+      if (!evenWhenStopped) stop.throwIfAborted();
+      const shared = outlives && handedOn !== undefined ? [handedOn as Descriptor] : [];
+      const subprocess = execa(inside(program), args, {
         ...base,
         env: { ...base.env, ...extra },
-        ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-        stdio: [
-          'ignore',
-          keep('stdout'),
-          keep('stderr'),
-          ...(outlives && handedOn !== undefined ? [handedOn as Descriptor] : []),
-        ],
+        stdio: ['ignore', 'pipe', 'pipe', ...shared],
         buffer: false,
-        ...(evenWhenStopped ? { cancelSignal: new AbortController().signal } : {}),
       });
+      const time = timeoutMs === undefined ? NEVER : AbortSignal.timeout(timeoutMs);
+      const ask = AbortSignal.any([time, evenWhenStopped ? NEVER : finishes ? finishing : stop]);
+      const kill = evenWhenStopped ? NEVER : hurry;
+      const told = atMost(MOST_TOLD_LINES, onLine);
+      const [stdout, stderr] = [keepLines(subprocess.stdout, told), keepLines(subprocess.stderr, told)];
+      const ended = await endOf(subprocess, { ask, kill, graceMs: GRACE_MS });
       if (!evenWhenStopped) stop.throwIfAborted();
-      return { code: codeOf(result), stdout: kept.stdout.join('\n'), stderr: kept.stderr.join('\n') };
+      const code = time.aborted ? TIMED_OUT : ended ? codeOf(ended) : KILLED;
+      const said = { stdout: (await stdout).join('\n'), stderr: (await stderr).join('\n') };
+      return { code, ...said, ...(ended ? {} : { stderr: `${said.stderr}\n${program}: ${LOST}`.trim() }) };
     },
 
     async *follow([program, ...args], signal) {
+      stop.throwIfAborted();
       const follower = execa(inside(program), args, {
         ...base,
         stdin: 'ignore',
         cancelSignal: AbortSignal.any([signal, stop]),
-        forceKillAfterDelay: 1_000,
         stderr: 'ignore',
         buffer: false,
       });
       try {
         yield* boundedLines(follower.stdout);
       } finally {
-        follower.kill();
-        await follower;
+        await endOf(follower, { ask: AbortSignal.abort(), kill: hurry, graceMs: LOOK_GRACE_MS });
       }
     },
+  };
+}
+
+const LOST = 'it cannot be ended, not even by SIGKILL: it hangs in the kernel, or has left its process group';
+const NEVER = new AbortController().signal;
+
+/** Aborts so long after the other one. */
+function later(first: AbortSignal, ms: number): AbortSignal {
+  const second = new AbortController();
+  const begin = () => setTimeout(() => second.abort(), ms).unref();
+  if (first.aborted) begin();
+  else first.addEventListener('abort', begin, { once: true });
+  return second.signal;
+}
+
+interface Ends {
+  /** Its group is asked to end, and is ended when the grace is over. */
+  readonly ask: AbortSignal;
+  /** It is ended at once. */
+  readonly kill: AbortSignal;
+  readonly graceMs: number;
+}
+
+type Subprocess<R> = PromiseLike<R> & {
+  readonly nodeChildProcess: ChildProcess;
+  kill(signal: NodeJS.Signals): boolean;
+};
+
+/** How it ended; undefined: it does not end, and goes on without anybody waiting for it. */
+async function endOf<R>(subprocess: Subprocess<R>, { ask, kill, graceMs }: Ends): Promise<R | undefined> {
+  const lost = Promise.withResolvers<undefined>();
+  const timers: NodeJS.Timeout[] = [];
+  const end = () => {
+    subprocess.kill('SIGKILL');
+    timers.push(setTimeout(() => lost.resolve(undefined), LOST_MS));
+  };
+  const askToEnd = () => {
+    subprocess.kill('SIGTERM');
+    timers.push(setTimeout(end, graceMs));
+  };
+  const listeners = [[kill, end] as const, [ask, askToEnd] as const];
+  for (const [signal, deed] of listeners) {
+    if (signal.aborted) deed();
+    else signal.addEventListener('abort', deed, { once: true });
+  }
+  try {
+    const ended = await Promise.race([subprocess, lost.promise]);
+    if (ended === undefined) letGo(subprocess);
+    return ended;
+  } finally {
+    for (const timer of timers) clearTimeout(timer);
+    for (const [signal, deed] of listeners) signal.removeEventListener('abort', deed);
+  }
+}
+
+/** So that this process can end before it. */
+function letGo({ nodeChildProcess: child }: Subprocess<unknown>): void {
+  for (const stream of [child.stdout, child.stderr]) stream?.destroy();
+  child.unref();
+}
+
+async function keepLines(stream: Readable, onLine: (line: string) => void): Promise<readonly string[]> {
+  const kept: string[] = [];
+  try {
+    for await (const line of boundedLines(stream)) {
+      kept.push(line);
+      if (kept.length > KEPT_LINES) kept.shift();
+      onLine(line);
+    }
+  } catch {
+    // let go of: what has come is what there is
+  }
+  return kept;
+}
+
+function atMost(limit: number, onLine: (line: string) => void = () => {}): (line: string) => void {
+  let count = 0;
+  return line => {
+    if (++count <= limit) onLine(line);
+    else if (count === limit + 1) onLine(`it says more than ${limit} lines; the others are not told`);
   };
 }
 
@@ -133,15 +223,16 @@ function childEnv(root: string, env: NodeJS.ProcessEnv): Record<string, string> 
 }
 
 interface Ending {
-  readonly timedOut: boolean;
   readonly exitCode?: number | undefined;
   readonly code?: string | undefined;
   readonly signal?: NodeJS.Signals | undefined;
 }
 
+const TIMED_OUT = 124;
+const KILLED = 137;
+
 /** As a shell would say it: 127 for an absent program, 124 for one that ran out of time, 128+n for a signal. */
 function codeOf(result: Ending): number {
-  if (result.timedOut) return 124;
   if (result.exitCode !== undefined) return result.exitCode;
   if (result.code === 'ENOENT') return 127;
   if (result.code === 'EACCES' || result.code === 'ENOEXEC') return 126;

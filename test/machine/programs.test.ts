@@ -1,7 +1,8 @@
-import { symlinkSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { openGuest } from '../../src/guest/open-guest.ts';
+import { killIfAlive } from '../helpers/kill-if-alive.ts';
 import { temporaryFolder, writeProgram } from '../helpers/temporary.ts';
 
 function guestWith(name: string, script: string, env: NodeJS.ProcessEnv = {}, stop?: AbortSignal) {
@@ -74,6 +75,44 @@ test('a stop of the run ends its programs, and what they were asked is not answe
   const look = guest.query(['work']);
   const ends = await Promise.allSettled([deed, look]);
   expect(ends.map(end => end.status === 'rejected' && end.reason.message)).toEqual(['stopped', 'stopped']);
+});
+
+test('a stop lets a deed finish that must not be cut', async () => {
+  const stop = new AbortController();
+  const { root, guest } = guestWith('work', 'echo started; sleep 0.3; echo done >"$GUEST_ROOT/done"', {}, stop.signal);
+  const deed = guest.run(['work'], { finishes: true, onLine: () => stop.abort(new Error('stopped')) });
+  await expect(deed).rejects.toThrow('stopped');
+  expect(existsSync(join(root, 'done'))).toBe(true);
+});
+
+test('a hurry ends it at once, with what it has started, though they do not listen', async () => {
+  const [stop, hurry] = [new AbortController(), new AbortController()];
+  const root = temporaryFolder();
+  writeProgram(
+    root,
+    'work',
+    'trap "" TERM; (trap "" TERM; sleep 60; echo late >"$GUEST_ROOT/late") & echo started; wait',
+  );
+  const guest = openGuest({ root, env: {}, stop: stop.signal, hurry: hurry.signal });
+  const startedMs = performance.now();
+  const onLine = () => {
+    stop.abort(new Error('stopped'));
+    hurry.abort(new Error('in a hurry'));
+  };
+  await expect(guest.run(['work'], { finishes: true, onLine })).rejects.toThrow('stopped');
+  expect(performance.now() - startedMs).toBeLessThan(10_000);
+});
+
+test('a program that cannot be ended is not waited for', async () => {
+  // out of its group, and with the pipe in its hand
+  const { root, guest } = guestWith('hang', 'setsid sh -c \'echo $$ >"$GUEST_ROOT/pid"; exec sleep 60\'');
+  onTestFinished(() => killIfAlive(Number(readFileSync(join(root, 'pid'), 'utf8'))));
+  const startedMs = performance.now();
+  expect(await guest.query(['hang'], 500)).toMatchObject({
+    code: 124,
+    stderr: expect.stringContaining('cannot be ended'),
+  });
+  expect(performance.now() - startedMs).toBeLessThan(10_000);
 });
 
 test('what puts something back runs also after the stop', async () => {
