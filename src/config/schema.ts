@@ -207,7 +207,9 @@ export const configSchema = z
     gpu: gpu.prefault({}).describe('Settings of the GPUs themselves'),
     cuda: cuda.optional().describe('The CUDA toolkit; without it none is installed'),
     reboot: z.enum(['never', 'auto']).default('never').describe('auto: reboot by itself when the journey needs it'),
-    lockTimeout: duration.default('5m').describe("How long another program may hold the package manager's lock"),
+    lockTimeout: duration
+      .default('5m')
+      .describe("How long another program may hold the package manager's lock, or be at work on modules or an initrd"),
     runTimeout: duration
       .refine(
         text => (parseDuration(text) ?? 0) <= MOST_RUN_MS,

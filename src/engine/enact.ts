@@ -4,8 +4,10 @@ import type { Config } from '../config/schema.ts';
 import { AgentError, messageOf } from '../errors.ts';
 import type { Family } from '../facts/families.ts';
 import { GRIDD_UNIT } from '../facts/gridd.ts';
+import { findCloudInitInstalling, findNeighbours, INITRD_PROGRAMS, MODULE_PROGRAMS } from '../facts/neighbours.ts';
 import type { Guest } from '../guest/guest.ts';
 import { awaitLicense } from './await-license.ts';
+import { awaitNeighbours } from './await-neighbours.ts';
 import { failedCommand } from './failed-command.ts';
 import { fetchPackage } from './fetch-package.ts';
 import { fetchToken } from './fetch-token.ts';
@@ -45,6 +47,7 @@ export const CLOCK_STEP_US = 1_000;
 /** Turns one change into a deed. Every failure is an AgentError with its remedy. */
 export async function enact(change: Enactable, around: Surroundings): Promise<void> {
   const { guest, tell } = around;
+  await yieldToNeighbours(change, around);
   switch (change.kind) {
     case 'write':
       await keepOriginal(guest, change.path);
@@ -86,6 +89,22 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
       return await service(change.unit, change.action, around);
     case 'await-license':
       return await license(change.timeoutMs, around);
+  }
+}
+
+/** Before what must not be done while somebody else is at it. */
+async function yieldToNeighbours(change: Enactable, { guest, config, tell, stop }: Surroundings): Promise<void> {
+  const wait = { timeoutMs: config.lockTimeoutMs, tell, stop };
+  switch (change.kind) {
+    case 'install-packages':
+      return await awaitNeighbours(guest, findCloudInitInstalling, wait);
+    case 'rebuild-initrd':
+      return await awaitNeighbours(guest, eyes => findNeighbours(eyes, INITRD_PROGRAMS), wait);
+    case 'install-driver':
+      return await awaitNeighbours(guest, eyes => findNeighbours(eyes, MODULE_PROGRAMS), wait);
+    case 'run':
+      if (change.argv[0] !== 'dkms') return;
+      return await awaitNeighbours(guest, eyes => findNeighbours(eyes, MODULE_PROGRAMS), wait);
   }
 }
 

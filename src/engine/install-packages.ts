@@ -49,6 +49,7 @@ export async function installPackages(guest: Guest, installation: Installation):
       remedy: `install by hand: ${packages.join(' ')}`,
     });
   }
+  const { program } = manager;
   const deadlineMs = performance.now() + lockTimeoutMs;
   const lockWaitS = Math.round(lockTimeoutMs / 1_000);
   const patiently = async (ask: () => Promise<Outcome>) => {
@@ -76,13 +77,29 @@ export async function installPackages(guest: Guest, installation: Installation):
     refuseDrivers(packages, readSolution(family, manager, answer));
   }
   const argv = manager.install(packages, lockWaitS);
-  const outcome = await run(argv);
+  const first = await run(argv);
+  const mend = wasInterrupted(manager, first);
+  if (mend) await putRight(mend);
+  const outcome = mend ? await run(argv) : first;
   // yum, and dnf by its configuration, install the others and end well
   const absent = unavailable(outcome, packages);
   if (absent.length > 0) throw await noProvider(guest, family, manager, absent);
   if (outcome.code === 0) return;
   if (!manager.noticeCodes?.includes(outcome.code)) throw new AgentError(endOf(argv, outcome));
   tell.warn(endOf(argv, outcome));
+
+  async function putRight(argv: Argv): Promise<void> {
+    tell.warn(`an earlier run of ${program} was cut; ${argv.join(' ')} puts that right`);
+    const mended = await run(argv);
+    if (mended.code === 0) return;
+    throw new AgentError(endOf(argv, mended), { remedy: `see what it says, and run ${argv.join(' ')} by hand` });
+  }
+}
+
+/** What puts right what an earlier run was cut in; undefined: it was not. */
+function wasInterrupted({ interrupted }: PackageManager, outcome: Outcome): Argv | undefined {
+  const saysSo = outcome.code !== 0 && linesOf(outcome).some(line => interrupted?.text.test(line));
+  return saysSo ? interrupted?.mend : undefined;
 }
 
 /** By the lists that are current now; what cannot be foreseen is not done. */

@@ -73,6 +73,8 @@ export interface PackageManager {
   readonly noticeCodes?: readonly number[];
   /** How it says that somebody else holds its lock; `code` is enough where the number is only used for that. */
   readonly locked: { readonly code?: number; readonly text: RegExp };
+  /** How it says that an earlier run of it was cut, and what puts that right. */
+  readonly interrupted?: { readonly text: RegExp; readonly mend: Argv };
 }
 
 const matches = (pattern: RegExp, text: string): readonly string[] =>
@@ -123,8 +125,9 @@ const dnf = (program: 'dnf' | 'yum'): PackageManager => ({
   // dnf(8): 200, a problem with acquiring a lock
   locked: {
     code: 200,
+    // dnf 5 does not wait and has no code for it: Failed to obtain rpm transaction lock. Another transaction is in progress.
     text: new RegExp(
-      `${RPM_LOCKED}|Another app is currently holding the yum lock|Existing lock .*: another copy is running`,
+      `${RPM_LOCKED}|Failed to obtain rpm transaction lock|Another app is currently holding the yum lock|Existing lock .*: another copy is running`,
     ),
   },
 });
@@ -272,8 +275,9 @@ export const FAMILIES: readonly Family[] = [
           names: answer => matches(/^Inst ([^\s:]+)/gm, answer),
         },
         env: () => ({ DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' }),
+        interrupted: { text: /dpkg was interrupted/, mend: ['dpkg', '--configure', '-a'] },
         locked: {
-          text: /Could not get lock|Unable to (?:acquire|lock) (?:the )?(?:dpkg frontend|administration|directory)/,
+          text: /Could not get lock|(?:frontend|database) lock was locked by another process|status database is locked by another process|Unable to (?:acquire|lock) (?:the )?(?:dpkg frontend|administration|directory)/,
         },
       },
     ],

@@ -121,6 +121,16 @@ describe('75: try again', () => {
     expect((await guest.vgpuGuest(['apply'])).code).toBe(75);
   });
 
+  test('an initrd is being made by somebody else', async () => {
+    using guest = makeFolderGuest({ family: 'suse' });
+    guest.write('/proc/812/comm', 'dracut\n');
+    guest.write('/etc/vgpu-guest/config.yaml', `${guest.read('/etc/vgpu-guest/config.yaml')}lockTimeout: 0s\n`);
+    const { code, stderr } = await guest.vgpuGuest(['apply']);
+    expect([code, stderr]).toEqual([75, expect.stringContaining('dracut (process 812) is at work on this guest')]);
+    guest.remove('/proc/812');
+    expect((await guest.vgpuGuest(['apply'])).code).toBe(3);
+  });
+
   test('another run is at work', async () => {
     using guest = makeFolderGuest({ ...nearly, license: { delayS: 2 } });
     const first = guest.vgpuGuest(['apply']);

@@ -158,6 +158,7 @@ case $* in *update) echo "E: Failed to fetch http://mirror/InRelease" >&2; exit 
   test.each([
     'E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 812 (unattended-upgr)',
     'E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), is another process using it?',
+    'dpkg: error: dpkg frontend lock was locked by another process with pid 812',
   ])('whose lock is held is told to try again (%#)', async line => {
     const { fault } = await install('debian', { 'apt-get': `echo '${line}' >&2; exit 100` }, ['gcc']);
     expect(fault).toMatchObject({
@@ -188,6 +189,35 @@ case $* in *update) echo "E: Failed to fetch http://mirror/InRelease" >&2; exit 
       });
     },
   );
+});
+
+describe('a guest whose package manager was cut', () => {
+  const aptGet = `if [ "$6" = gcc ] && [ ! -e "$GUEST_ROOT/mended" ]; then
+  echo "E: dpkg was interrupted, you must manually run 'sudo dpkg --configure -a' to correct the problem." >&2
+  exit 100
+fi`;
+
+  test('has that put right, and gets its packages', async () => {
+    const dpkg = ': >"$GUEST_ROOT/mended"';
+    const { fault, said, calls } = await install('debian', { 'apt-get': aptGet, dpkg }, ['gcc']);
+    expect(fault).toBeUndefined();
+    expect(said).toContain('warn an earlier run of apt-get was cut; dpkg --configure -a puts that right');
+    expect(calls.slice(2)).toEqual(['dpkg --configure -a', calls[1]]);
+  });
+
+  test('is told so where it cannot be put right', async () => {
+    const dpkg = 'echo "dpkg: error processing package foo (--configure):" >&2; exit 1';
+    expect((await install('debian', { 'apt-get': aptGet, dpkg }, ['gcc'])).fault).toMatchObject({
+      message: expect.stringContaining('dpkg --configure -a ended with exit code 1'),
+      remedy: expect.stringContaining('by hand'),
+    });
+  });
+});
+
+test('another transaction of dnf 5 is waited for', async () => {
+  const dnf =
+    'echo "Transaction failed: Failed to obtain rpm transaction lock. Another transaction is in progress." >&2; exit 1';
+  expect((await install('rhel', { dnf }, ['gcc'])).fault).toMatchObject({ fault: 'busy' });
 });
 
 test('a lock that comes free in time is waited for, also where the package manager itself does not', async () => {
