@@ -18,6 +18,8 @@ export interface Io {
   readonly stop: AbortSignal;
   /** A second signal: what is let finish after the first one is killed. */
   readonly hurry: AbortSignal;
+  /** A part of every time limit of a program; absent: the whole. */
+  readonly patience?: number;
 }
 
 /** Options of every command, as commander hands them over. */

@@ -89,7 +89,11 @@ export async function arrangeResume(guest: Guest, marker: ResumeMarker, unitText
 export async function endResume(guest: Guest, marker: 'forget-marker' | 'keep-marker'): Promise<void> {
   // Without a reload: this run may be the unit's own. systemd would let the boot go on beside it, since its target does not want it
   // any more, and would measure it by the default time limit of 90 s, since its file is gone.
-  if (await guest.readLink(WANTED_BY)) await systemctl(guest, '--no-reload', 'disable', RESUME_UNIT);
+  if (await guest.readLink(WANTED_BY)) {
+    // it may know the unit no more, or have said yes and done nothing: a link that stays would fail every later run
+    await guest.run(['systemctl', '--no-reload', 'disable', RESUME_UNIT], { timeoutMs: 60_000 });
+    await guest.remove(WANTED_BY);
+  }
   if (!(await isPackaged(guest)) && (await guest.stat(UNIT_PATH))) await guest.remove(UNIT_PATH);
   if (marker === 'forget-marker') await guest.remove(MARKER);
 }

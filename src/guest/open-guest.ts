@@ -19,6 +19,8 @@ export interface GuestOptions {
   readonly stop?: AbortSignal;
   /** Ends them at once. */
   readonly hurry?: AbortSignal;
+  /** A part of every time limit of a program; the whole unless given. */
+  readonly patience?: number;
 }
 
 /** Eyes only: looks, and cannot change anything. */
@@ -53,9 +55,9 @@ export function openGuest(options: GuestOptions): Guest {
   };
 }
 
-function prepare({ root, env = process.env, stop = NEVER, hurry = NEVER }: GuestOptions) {
+function prepare({ root, env = process.env, stop = NEVER, hurry = NEVER, patience = 1 }: GuestOptions) {
   const folder = resolveRoot(root);
-  return { root: folder, stop, programs: openPrograms(folder, env, { stop, hurry }) };
+  return { root: folder, stop, programs: openPrograms(folder, env, { stop, hurry, patience }) };
 }
 
 const NEVER = new AbortController().signal;

@@ -33,6 +33,8 @@ type Descriptor = 3;
 export interface Stops {
   readonly stop: AbortSignal;
   readonly hurry: AbortSignal;
+  /** A part of every time limit, for those who cannot wait for all of it: tests of programs that hang. */
+  readonly patience: number;
 }
 
 interface Programs extends Pick<GuestView, 'query'>, Pick<Guest, 'run' | 'follow'> {
@@ -43,7 +45,7 @@ interface Programs extends Pick<GuestView, 'query'>, Pick<Guest, 'run' | 'follow
 }
 
 /** Runs the programs of the guest under `root`. */
-export function openPrograms(root: string, env: NodeJS.ProcessEnv, { stop, hurry }: Stops): Programs {
+export function openPrograms(root: string, env: NodeJS.ProcessEnv, { stop, hurry, patience }: Stops): Programs {
   const base = {
     extendEnv: false,
     env: childEnv(root, env),
@@ -53,7 +55,7 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, { stop, hurry
     forceKillAfterDelay: false,
     verbose: 'none',
   } as const;
-  const finishing = later(stop, FINISH_MS);
+  const finishing = later(stop, FINISH_MS * patience);
   let handedOn: number | undefined;
   // one that is named by its path is the guest's own, too
   const inside = (program: string) => (program.startsWith('/') ? locate(root, program) : program);
@@ -64,20 +66,23 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, { stop, hurry
     extra: readonly Descriptor[] = [],
   ): Promise<Outcome> {
     stop.throwIfAborted();
-    const time = AbortSignal.timeout(timeoutMs);
+    const time = AbortSignal.timeout(Math.ceil(timeoutMs * patience));
+    const over = new AbortController();
     const subprocess = execa(inside(program), args, {
       ...base,
       stdio: ['ignore', 'pipe', 'pipe', ...extra],
-      maxBuffer: LOOK_LIMIT,
-      forceKillAfterDelay: LOOK_GRACE_MS,
+      buffer: false,
     });
-    const ask = AbortSignal.any([stop, time]);
+    const [stdout, stderr] = [subprocess.stdout, subprocess.stderr].map(stream => textOf(stream, () => over.abort()));
+    const ask = AbortSignal.any([stop, time, over.signal]);
     const ended = await endOf(subprocess, { ask, kill: hurry, graceMs: LOOK_GRACE_MS });
     stop.throwIfAborted();
     if (ended === undefined) return { code: TIMED_OUT, stdout: '', stderr: `timed out, and ${LOST}` };
-    const said = String(ended.stderr ?? '');
-    const why = time.aborted ? 'timed out' : ended.isMaxBuffer ? `printed more than ${LOOK_LIMIT} bytes` : '';
-    return { code: time.aborted ? TIMED_OUT : codeOf(ended), stdout: String(ended.stdout ?? ''), stderr: said || why };
+    const said = { stdout: (await stdout) ?? '', stderr: (await stderr) ?? '' };
+    if (over.signal.aborted)
+      return { code: codeOf(ended) || 1, stdout: '', stderr: `printed more than ${LOOK_LIMIT} bytes` };
+    if (time.aborted) return { code: TIMED_OUT, ...said, stderr: said.stderr || 'timed out' };
+    return { code: codeOf(ended), ...said };
   }
 
   return {
@@ -99,12 +104,12 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, { stop, hurry
         stdio: ['ignore', 'pipe', 'pipe', ...shared],
         buffer: false,
       });
-      const time = timeoutMs === undefined ? NEVER : AbortSignal.timeout(timeoutMs);
+      const time = timeoutMs === undefined ? NEVER : AbortSignal.timeout(Math.ceil(timeoutMs * patience));
       const ask = AbortSignal.any([time, evenWhenStopped ? NEVER : finishes ? finishing : stop]);
       const kill = evenWhenStopped ? NEVER : hurry;
       const told = atMost(MOST_TOLD_LINES, onLine);
       const [stdout, stderr] = [keepLines(subprocess.stdout, told), keepLines(subprocess.stderr, told)];
-      const ended = await endOf(subprocess, { ask, kill, graceMs: GRACE_MS });
+      const ended = await endOf(subprocess, { ask, kill, graceMs: GRACE_MS * patience });
       if (!evenWhenStopped) stop.throwIfAborted();
       const code = time.aborted ? TIMED_OUT : ended ? codeOf(ended) : KILLED;
       const said = { stdout: (await stdout).join('\n'), stderr: (await stderr).join('\n') };
@@ -185,6 +190,24 @@ async function endOf<R>(subprocess: Subprocess<R>, { ask, kill, graceMs }: Ends)
 function letGo({ nodeChildProcess: child }: Subprocess<unknown>): void {
   for (const stream of [child.stdout, child.stderr]) stream?.destroy();
   child.unref();
+}
+
+/** As far as it can be an answer; `onFlood` when it is longer. Without its last line end, as a shell would take it. */
+async function textOf(stream: Readable, onFlood: () => void): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size <= LOOK_LIMIT) chunks.push(chunk);
+      else onFlood();
+    }
+  } catch {
+    // let go of: what has come is what there is
+  }
+  return Buffer.concat(chunks)
+    .toString('utf8')
+    .replace(/\r?\n$/, '');
 }
 
 async function keepLines(stream: Readable, onLine: (line: string) => void): Promise<readonly string[]> {

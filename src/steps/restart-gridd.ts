@@ -17,6 +17,8 @@ export const restartGridd = defineStep({
     const asked = asksForLicense(config);
     // a vGPU needs its license even where the cloud brings it
     const needed = asked || virtualization(facts).mode === 'vgpu';
+    // also before the driver comes: its installer makes no unit where it finds no systemd
+    if (asked && unit.load === 'unknown') return WITHOUT_SYSTEMD;
     if (ahead.has('install-driver') && !isRunning(unit)) {
       return needed
         ? due(restart('the driver, which brings nvidia-gridd, is about to be installed or loaded'))
@@ -43,6 +45,10 @@ export const restartGridd = defineStep({
   },
 });
 
+const WITHOUT_SYSTEMD = blocked(
+  'systemd does not answer, so nvidia-gridd cannot be started',
+  'run it on a guest that systemd has booted',
+);
 const NOT_NEEDED = 'no license is asked for, so nvidia-gridd need not run';
 
 type Reads = Pick<Facts, 'gridd' | 'token' | 'driver' | 'system'>;
@@ -61,12 +67,6 @@ const enable: Change = {
 /** Why there is no daemon to restart, as far as it can be seen. */
 function absent({ gridd, driver }: Reads) {
   const version = driver.onDisk ?? driver.installed ?? driver.loaded;
-  if (gridd.unit.load === 'unknown') {
-    return blocked(
-      'systemd does not answer, so nvidia-gridd cannot be started',
-      'run it on a guest that systemd has booted',
-    );
-  }
   if (version === undefined) {
     return blocked(
       'a license is asked for, and no NVIDIA driver is installed',

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { generator } from '../helpers/generator.ts';
+import { inParallel } from './in-parallel.ts';
 import { FAMILIES, journeysOf } from './journeys.ts';
 import { playFault, playUndisturbed, type Undisturbed } from './judge.ts';
 import { buildShim, type Fault, faultsAt, nameOf, type Site } from './shim.ts';
@@ -11,14 +12,12 @@ import { buildShim, type Fault, faultsAt, nameOf, type Site } from './shim.ts';
 const { values } = parseArgs({
   options: {
     all: { type: 'boolean', default: false },
-    count: { type: 'string', default: '200' },
+    count: { type: 'string', default: '120' },
     seed: { type: 'string', default: '1' },
     only: { type: 'string', default: '' },
     verbose: { type: 'boolean', default: false },
   },
 });
-/** Much of a run is waiting for small programs. */
-const AT_ONCE = 4;
 /** A log gets a line for every line of a child: the first ones stand for all. */
 const MOST_OF_ONE = 3;
 
@@ -71,14 +70,4 @@ function choose(all: readonly Case[]): readonly Case[] {
   const wanted = all.filter(one => titleOf(one).includes(values.only));
   if (values.all || values.only !== '') return wanted;
   return generator(Number(values.seed)).shuffle(wanted).slice(0, Number(values.count));
-}
-
-async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const worker = async () => {
-    for (let index = next++; index < items.length; index = next++) results[index] = await work(items[index]!);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return results;
 }

@@ -103,6 +103,21 @@ test('a hurry ends it at once, with what it has started, though they do not list
   expect(performance.now() - startedMs).toBeLessThan(10_000);
 });
 
+test('a look that is flooded is no answer, whatever its exit code', async () => {
+  const { guest } = guestWith('flood', 'head -c 1000000000 /dev/zero; exit 0');
+  expect(await guest.query(['flood'])).toEqual({
+    code: expect.not.toBeOneOf([0]),
+    stdout: '',
+    stderr: 'printed more than 16777216 bytes',
+  });
+});
+
+test('a deed that never ends its line is told what fits', async () => {
+  const { guest } = guestWith('flood', 'head -c 30000000 /dev/zero | tr "\\0" x; exit 1');
+  const { code, stdout } = await guest.run(['flood']);
+  expect([code, stdout.length]).toEqual([1, 64 * 1024]);
+});
+
 test('a program that cannot be ended is not waited for', async () => {
   // out of its group, and with the pipe in its hand
   const { root, guest } = guestWith('hang', 'setsid sh -c \'echo $$ >"$GUEST_ROOT/pid"; exec sleep 60\'');

@@ -176,6 +176,14 @@ describe('a guest for which a license is asked', () => {
   });
 });
 
+it('without systemd is blocked before a driver is installed that would find no place for its unit', () => {
+  const given = { unit: { ...NOT_FOUND, load: 'unknown', active: 'unknown' }, gridd: { binary: false } };
+  expect(judge(TOKEN, { ...given, ahead: ['install-driver'] })).toMatchObject({
+    is: 'blocked',
+    because: expect.stringMatching(/systemd does not answer/),
+  });
+});
+
 describe('a guest for which no license is asked', () => {
   it.each<[string, Given, readonly string[]]>([
     ['needs no daemon', { unit: NOT_FOUND, gridd: { binary: false }, mode: 'pass-through' }, ['settled']],
