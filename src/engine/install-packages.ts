@@ -63,7 +63,9 @@ export async function installPackages(guest: Guest, installation: Installation):
     }
   };
   const run = (argv: Argv) =>
-    patiently(() => guest.run(argv, { env: manager.env(lockWaitS), onLine: line => tell.progress(line), finishes: true }));
+    patiently(() =>
+      guest.run(argv, { env: manager.env(lockWaitS), onLine: line => tell.progress(line), finishes: true }),
+    );
 
   const refresh = manager.refresh?.(lockWaitS);
   if (refresh) {

@@ -23,7 +23,7 @@ export interface Log {
 }
 
 /** A terminal's colors have no place in a file; what is foreign is kept, as escapes. */
-const line = format.printf(({ message, ...rest }) =>
+const asJson = format.printf(({ message, ...rest }) =>
   harmlessJson(JSON.stringify({ ...rest, message: colorless(String(message)) })),
 );
 
@@ -43,7 +43,7 @@ export function openLog({ file, terminal, line: toLine }: LogOptions): Log {
   let isTold = false;
   logger.on('error', (error: Error) => {
     // the run goes on: it may be what makes room
-    if (!isTold) process.stderr.write(`${line('warn', `${file} is not written any more: ${error.message}`)}\n`);
+    if (!isTold) process.stderr.write(`${toLine('warn', `${file} is not written any more: ${error.message}`)}\n`);
     isTold = true;
   });
   return {
@@ -70,7 +70,7 @@ function addFile(logger: Logger, filename: string): Promise<unknown> {
     maxFiles: FILES_KEPT,
     tailable: true,
     options: { flags: 'a', mode: 0o640 },
-    format: format.combine(format.timestamp(), line),
+    format: format.combine(format.timestamp(), asJson),
   });
   logger.add(file);
   return once(file, 'finish').catch(() => undefined);
