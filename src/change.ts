@@ -22,13 +22,16 @@ export type Deed =
       readonly welcome?: readonly string[];
       readonly without?: 'drivers';
     }
-  /** `holds`: a new image that carries nouveau.ko must carry this file too, as it stands on disk. */
+  /** These and no others. */
+  | { readonly kind: 'remove-packages'; readonly packages: readonly string[] }
+  /** `holds`: a new image that carries nouveau.ko must carry this file too, as it stands on disk; `lacks`: it must not carry these. */
   | {
       readonly kind: 'rebuild-initrd';
       readonly kernel: string;
       readonly image: string;
       readonly builder: InitrdBuilder;
-      readonly holds: string;
+      readonly holds?: string;
+      readonly lacks?: readonly string[];
     }
   /** The package that `driver.package` names by a URL, kept only when it hashes to `sha256`; `from` is that URL as it may be shown. */
   | { readonly kind: 'fetch-package'; readonly from: string; readonly path: string; readonly sha256: string }
@@ -44,16 +47,51 @@ export type Deed =
   | { readonly kind: 'add-unit'; readonly unit: 'vgpu-guest-screen.service' }
   /** Of the GPU at this address, from the next boot on; `before`: what it would have had then, where the driver has told already. */
   | { readonly kind: 'set-ecc'; readonly address: string; readonly ecc: Ecc; readonly before?: Ecc }
+  /** A file as it was before this program first changed it. */
+  | {
+      readonly kind: 'restore';
+      readonly path: string;
+      readonly original: string;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+      readonly label?: string;
+      /** Nothing of it is shown. */
+      readonly isSecret?: true;
+    }
+  /** A folder in which nothing is left. */
+  | { readonly kind: 'remove-folder'; readonly path: string }
+  /** The driver of a .run package, by its own uninstaller. */
+  | RemoveDriver
+  /** Until the next boot it is known that this boot is not as that one will be. */
+  | { readonly kind: 'mark-boot' }
+  /** No boot goes on with a journey any more. */
+  | { readonly kind: 'end-resume'; readonly firstBoot: boolean }
+  /** The record of this program's changes, and what else it has kept for itself; `stays`: the text of the record that is left. */
+  | { readonly kind: 'forget-changes'; readonly stays?: string }
   /** Stopped, disabled and gone. */
   | { readonly kind: 'remove-unit'; readonly unit: string }
-  /** A file that this program has made for itself. */
-  | { readonly kind: 'remove'; readonly path: string }
-  | { readonly kind: 'service'; readonly unit: string; readonly action: 'enable' | 'restart' }
+  /** A file that this program has made; `isText`: what goes with it may be shown. */
+  | { readonly kind: 'remove'; readonly path: string; readonly isText?: true }
+  | { readonly kind: 'service'; readonly unit: string; readonly action: ServiceAction }
   | { readonly kind: 'await-license'; readonly timeoutMs: number }
   | { readonly kind: 'reboot' };
 
 /** Memory that corrects its errors, of a GPU. */
 export type Ecc = 'on' | 'off';
+
+/** What systemctl is asked for. */
+export type ServiceAction = 'enable' | 'restart' | 'start' | 'stop' | 'disable';
+
+/** Runs the uninstaller of a .run package's driver. */
+export interface RemoveDriver {
+  readonly kind: 'remove-driver';
+  readonly argv: Argv;
+  readonly log: string;
+  readonly version: string;
+  /** X holds the GPU, so the graphical target is left for it and comes back after it. */
+  readonly leaveGraphical: boolean;
+}
 
 /** Runs the .run package. */
 export interface InstallDriver {

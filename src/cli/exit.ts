@@ -19,8 +19,8 @@ export const EXIT = {
 export const EXIT_WORDS: readonly (readonly [string, string])[] = [
   ['0', 'settled: the guest is as asked for; the question was answered'],
   ['1', 'failed; it is safe to run it again'],
-  ['2', 'with --detailed-exitcode only: changes are due (plan), changes were made (apply)'],
-  ['3', 'a reboot is needed to go on (or the code given with --reboot-exit-code)'],
+  ['2', 'with --detailed-exitcode only: changes are due (plan), changes were made (apply, revert)'],
+  ['3', 'a reboot is needed to go on, or to complete a revert (or the code given with --reboot-exit-code)'],
   ['4', 'blocked: somebody must act first; the remedy is printed (doctor: a finding needs action)'],
   ['5', 'everything is in place, and no license arrived before the deadline'],
   ['64', 'wrong usage'],

@@ -1,3 +1,4 @@
+import type { Change } from '../change.ts';
 import { lookForAll, type Plan, plan } from '../engine/plan.ts';
 import { lookAt } from '../facts/facts.ts';
 import type { GuestView } from '../guest/guest.ts';
@@ -21,19 +22,32 @@ export async function planCommand(options: CommonOptions & SettingOptions, io: I
     const told = options.quiet ? planned.filter(({ verdict }) => verdict.is === 'blocked') : planned;
     if (told.length > 0) io.out(planText(told, present, paintFor(process.stdout, options.color)));
   }
-  return exitCode(planned, options.detailedExitcode ?? false);
+  return exitCodeOfPlan(planned, options.detailedExitcode ?? false);
 }
 
-function exitCode(planned: Plan, detailed: boolean): number {
+/** 4 where somebody must act first, else whether anything is due. */
+export function exitCodeOfPlan(planned: Plan, detailed: boolean): number {
   if (planned.some(({ verdict }) => verdict.is === 'blocked')) return EXIT.blocked;
   return detailed && planned.some(({ verdict }) => verdict.is === 'due') ? EXIT.changes : EXIT.settled;
 }
 
-/** The files that would be written, as they stand, for the diffs. */
+/** The files that would be written, put back or removed, and their originals, as they stand, for the diffs. */
 export async function presentTexts(guest: GuestView, planned: Plan): Promise<PresentTexts> {
-  const paths = planned.flatMap(({ verdict }) =>
-    verdict.is === 'due' ? verdict.changes.flatMap(change => (change.kind === 'write' ? [change.path] : [])) : [],
-  );
+  const paths = planned.flatMap(({ verdict }) => (verdict.is === 'due' ? verdict.changes.flatMap(pathsToShow) : []));
   const texts = await Promise.all(paths.map(async path => [path, await guest.readText(path)] as const));
   return new Map(texts.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+}
+
+/** Of a token nothing is shown. */
+function pathsToShow(change: Change): readonly string[] {
+  switch (change.kind) {
+    case 'write':
+      return [change.path];
+    case 'restore':
+      return change.isSecret ? [] : [change.path, change.original];
+    case 'remove':
+      return change.isText ? [change.path] : [];
+    default:
+      return [];
+  }
 }

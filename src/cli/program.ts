@@ -56,6 +56,16 @@ function describeProgram(run: Run, io: Pick<Io, 'out'>): Command {
     .addOption(new Option('--resume').hideHelp())
     .action(run(async () => (await import('./apply.ts')).applyCommand as Action));
   common(
+    program.command('revert').description('put back what apply has changed; the driver and packages only if asked'),
+  )
+    .option('--plan', 'what would be put back, with file diffs; touches nothing')
+    .option('--driver', 'take the NVIDIA driver away as well, by its own uninstaller')
+    .option('--packages', 'remove the packages that came with it, where nothing else needs them')
+    .option('--force', 'put back also what somebody else has changed since')
+    .addOption(detailedExitcode())
+    .addOption(rebootExitCode())
+    .action(run(async () => (await import('./revert.ts')).revertCommand as Action));
+  common(
     program.command('status').description('the guest at a glance: GPU, driver, service, license, what is pending'),
   ).action(run(async () => (await import('./status.ts')).statusCommand as Action));
   common(
@@ -201,7 +211,13 @@ function settings(command: Command): Command {
     .option('--only <step...>', 'these steps only')
     .option('--skip <step...>', 'all steps but these')
     .addOption(detailedExitcode())
-    .option('--reboot-exit-code <n>', 'what apply exits with when a reboot is needed (default: 3)', exitCodeArgument);
+    .addOption(rebootExitCode());
+}
+
+function rebootExitCode(): Option {
+  return new Option('--reboot-exit-code <n>', 'exit code for: a reboot is needed (default: 3)').argParser(
+    exitCodeArgument,
+  );
 }
 
 function driverOption(): Option {

@@ -10,6 +10,7 @@ import type { Step } from '../steps/step.ts';
 import { clearLeftovers } from './clear-leftovers.ts';
 import { CLOCK_STEP_US, type Enactable, enact, NoLicense } from './enact.ts';
 import { lookForAll, plan } from './plan.ts';
+import { remember } from './remember.ts';
 import { arrangeResume, endResume, type ResumeMarker, readMarker, refuseLoop } from './resume.ts';
 import type { Tell } from './tell.ts';
 import { whyDead } from './why-dead.ts';
@@ -21,6 +22,8 @@ export interface StepReport {
   readonly outcome: StepOutcome;
   readonly because: string;
   readonly remedy?: string;
+  /** What the guest can live with, and somebody should know. */
+  readonly warnings?: readonly string[];
   readonly durationMs: number;
 }
 
@@ -55,7 +58,9 @@ export interface Run {
   /** How this program is called; the packaged one unless given. */
   readonly program?: Argv;
   /** What the next boot must know to go on as this run would. */
-  readonly resume: Pick<ResumeMarker, 'settings' | 'configPath' | 'only' | 'skip'> & { readonly unitText: string };
+  readonly resume?: Pick<ResumeMarker, 'settings' | 'configPath' | 'only' | 'skip'> & { readonly unitText: string };
+  /** Changes are put back: nothing is remembered of it, and no boot goes on with it. */
+  readonly reverts?: true;
 }
 
 /**
@@ -67,7 +72,7 @@ export async function apply(run: Run): Promise<Report> {
   try {
     await clearLeftovers(run.guest, run.watcher);
     const report = await journey(run);
-    await concludeResume(run.guest, report);
+    if (!run.reverts) await concludeResume(run.guest, report);
     return report;
   } finally {
     await release();
@@ -105,12 +110,13 @@ export async function journey(run: Run): Promise<Report> {
     error ??= result.error;
     changed ||= result.changed ?? false;
     if (result.looked) look = result.looked;
-    const { outcome, because, remedy } = result;
+    const { outcome, because, remedy, warnings = [] } = result;
     const report: StepReport = {
       id: step.id,
       outcome,
       because,
       ...(remedy ? { remedy } : {}),
+      ...(warnings.length > 0 ? { warnings } : {}),
       durationMs: Math.round(performance.now() - startedMs),
     };
     reports.push(report);
@@ -134,6 +140,7 @@ interface Result {
   readonly outcome: StepOutcome;
   readonly because: string;
   readonly remedy?: string | undefined;
+  readonly warnings?: readonly string[] | undefined;
   /** A deed was done, or at least begun. */
   readonly changed?: boolean;
   /** What was seen before is stale. */
@@ -154,14 +161,19 @@ async function settle(run: Run, step: Step, before: readonly StepReport[], look:
       run.stop.throwIfAborted();
       run.watcher.deedBegins(change);
       changed ||= change.kind !== 'await-license';
+      if (!run.reverts) await remember(run.guest, change);
       await enact(change, { ...run, family, tell: run.watcher });
     }
     const looked = lookAt(run.guest, run.config);
     const second = await judge(step, run.config, looked);
     const progressed = enactable.some(({ kind }) => kind !== 'set-ecc');
     const doing = { done: first.changes, beganUs, changedSince: progressed || before.some(isChange) };
+    const told = new Set(first.warnings);
+    const news = second.is === 'blocked' ? [] : (second.warnings ?? []).filter(warning => !told.has(warning));
+    for (const warning of news) run.watcher.warn(warning);
     const result = await conclude(run, step, doing, second);
-    return { ...result, changed: changed || result.outcome === 'changed', looked };
+    const warnings = [...told, ...news];
+    return { ...result, warnings, changed: changed || result.outcome === 'changed', looked };
   } catch (thrown) {
     run.stop.throwIfAborted();
     return { ...failure(thrown), changed, looked: lookAt(run.guest, run.config) };
@@ -185,7 +197,11 @@ interface Doing {
 /** After the deeds of a step only a reboot may still be due; anything else means that they did not work. */
 async function conclude(run: Run, step: Step, doing: Doing, verdict: Verdict): Promise<Result> {
   if (verdict.is === 'settled')
-    return { outcome: 'changed', because: `${reasons(doing.done)}; now ${verdict.because}` };
+    return {
+      outcome: 'changed',
+      because: `${reasons(doing.done)}; now ${verdict.because}`,
+      warnings: verdict.warnings,
+    };
   if (verdict.is === 'blocked') return fromVerdict(verdict);
   const [next] = verdict.changes;
   if (next.kind === 'reboot') return await reboot(run, step, next.because, doing.changedSince);
@@ -202,6 +218,7 @@ async function ineffective({ guest, config }: Run, next: Change, beganUs: number
 }
 
 async function reboot(run: Run, step: Step, because: string, changedSince: boolean): Promise<Result> {
+  if (!run.resume) return { outcome: 'reboot-needed', because, remedy: 'reboot when it suits you' };
   const { bootId } = await lookAt(run.guest, run.config).fact('system');
   const { unitText, ...resume } = run.resume;
   const next = { bootId, step: step.id, because, ...resume };
@@ -214,7 +231,7 @@ async function reboot(run: Run, step: Step, because: string, changedSince: boole
 
 function fromVerdict(verdict: Exclude<Verdict, { is: 'due' }>): Result {
   return verdict.is === 'settled'
-    ? { outcome: 'settled', because: verdict.because }
+    ? { outcome: 'settled', because: verdict.because, warnings: verdict.warnings }
     : { outcome: 'blocked', because: verdict.because, remedy: verdict.remedy };
 }
 

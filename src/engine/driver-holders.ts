@@ -9,12 +9,13 @@ const SERVICE_TIMEOUT_MS = 120_000;
 /** What was taken away comes back, however the installation ends. */
 const PUT_BACK = { evenWhenStopped: true } as const;
 
-/** What keeps the driver in memory leaves, and comes back when the stack is disposed of. */
+/** What keeps the driver in memory leaves, and comes back when the stack is disposed of; `units`: that of what the driver brings. */
 export async function freeDriver(
   guest: Guest,
   what: { readonly graphical: boolean },
   undo: AsyncDisposableStack,
   tell: Tell,
+  units = undo,
 ): Promise<void> {
   // a run that was killed has left it, and could not come back
   const wasLeft = (await guest.stat(LEFT_GRAPHICAL)) !== undefined;
@@ -23,7 +24,7 @@ export async function freeDriver(
     await guest.writeText(LEFT_GRAPHICAL, '', 0o644);
     await isolate(guest, 'multi-user.target', tell);
   }
-  await stopHolders(guest, undo, tell);
+  await stopHolders(guest, units, tell);
 }
 
 async function comeBack(guest: Guest, tell: Tell): Promise<void> {

@@ -1,10 +1,12 @@
 import { posix } from 'node:path';
-import type { Argv, Change } from '../change.ts';
+import type { Argv, Change, ServiceAction } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import { AgentError, messageOf } from '../errors.ts';
 import type { Family } from '../facts/families.ts';
 import { GRIDD_UNIT } from '../facts/gridd.ts';
 import { findCloudInitInstalling, findNeighbours, INITRD_PROGRAMS, MODULE_PROGRAMS } from '../facts/neighbours.ts';
+import { STATE_DIRECTORY } from '../facts/record.ts';
+import { REVERTED } from '../facts/reverted.ts';
 import type { Guest } from '../guest/guest.ts';
 import { awaitLicense } from './await-license.ts';
 import { awaitNeighbours } from './await-neighbours.ts';
@@ -13,12 +15,16 @@ import { fetchPackage } from './fetch-package.ts';
 import { fetchToken } from './fetch-token.ts';
 import { installCuda } from './install-cuda.ts';
 import { installDriver } from './install-driver.ts';
-import { installPackages } from './install-packages.ts';
+import { installRemembered } from './install-remembered.ts';
 import { addScreenUnit, removeUnit } from './own-units.ts';
 import { proveCuda } from './prove-cuda.ts';
 import { rebuildInitrd } from './rebuild-initrd.ts';
+import { freeName, rememberUnit } from './remember.ts';
+import { removeDriver } from './remove-driver.ts';
+import { removePackages } from './remove-packages.ts';
 import { renderXorg } from './render-xorg.ts';
-import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
+import { endJourney, forgetChanges, restore } from './restore.ts';
+import { makeStateFolder } from './resume.ts';
 import { setEcc } from './set-ecc.ts';
 import type { Tell } from './tell.ts';
 import { whyDead } from './why-dead.ts';
@@ -50,7 +56,7 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
   await yieldToNeighbours(change, around);
   switch (change.kind) {
     case 'write':
-      await keepOriginal(guest, change.path);
+      await refuseForeignBytes(guest, change.path);
       return await guest.writeText(change.path, change.text, change.mode);
     case 'copy-secret':
       await guest.makeDirectory(posix.dirname(change.path), 0o755);
@@ -63,6 +69,8 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
       return await guest.setMode(change.path, change.mode);
     case 'install-packages':
       return await install(change, around);
+    case 'remove-packages':
+      return await removePackages(guest, change.packages, around);
     case 'rebuild-initrd':
       return await rebuildInitrd(guest, change, tell);
     case 'install-driver':
@@ -79,6 +87,18 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
       return await proveCuda(guest, change.workshop, around.config, tell);
     case 'set-ecc':
       return await setEcc(guest, change, tell);
+    case 'restore':
+      return await restore(guest, change);
+    case 'remove-folder':
+      return await guest.removeEmptyFolder(change.path);
+    case 'remove-driver':
+      return await removeDriver(guest, change, tell);
+    case 'mark-boot':
+      return await guest.writeText(REVERTED, '', 0o644);
+    case 'end-resume':
+      return await endJourney(guest, change);
+    case 'forget-changes':
+      return await forgetChanges(guest, change);
     case 'add-unit':
       return await addScreenUnit(guest, around);
     case 'remove-unit':
@@ -97,10 +117,12 @@ async function yieldToNeighbours(change: Enactable, { guest, config, tell, stop 
   const wait = { timeoutMs: config.lockTimeoutMs, tell, stop };
   switch (change.kind) {
     case 'install-packages':
+    case 'remove-packages':
       return await awaitNeighbours(guest, findCloudInitInstalling, wait);
     case 'rebuild-initrd':
       return await awaitNeighbours(guest, eyes => findNeighbours(eyes, INITRD_PROGRAMS), wait);
     case 'install-driver':
+    case 'remove-driver':
       return await awaitNeighbours(guest, eyes => findNeighbours(eyes, MODULE_PROGRAMS), wait);
     case 'run':
       if (change.argv[0] !== 'dkms') return;
@@ -108,22 +130,12 @@ async function yieldToNeighbours(change: Enactable, { guest, config, tell, stop 
   }
 }
 
-/**
- * What `revert` will put back: the file as it was before the first change to it, byte by byte. Texts are read as UTF-8, so that writing
- * any other one back would change more than was meant.
- */
-async function keepOriginal(guest: Guest, path: string): Promise<void> {
-  const original = `${STATE_DIRECTORY}/originals${path}`;
-  const [text, old] = await Promise.all([guest.readText(path), guest.stat(path)]);
-  if (text === undefined || !old) return;
-  if (text.includes('\uFFFD')) {
-    throw new AgentError(`${path} is not UTF-8, and changing it would damage it`, {
-      remedy: `convert it (iconv -f latin1 -t utf-8), or take what is not UTF-8 out of ${path}`,
-    });
-  }
-  if (await guest.stat(original)) return;
-  await guest.makeDirectory(STATE_DIRECTORY, 0o700);
-  await guest.copyFile(path, original, old.mode);
+/** Texts are read as UTF-8, so that writing any other one back would change more than was meant. */
+async function refuseForeignBytes(guest: Guest, path: string): Promise<void> {
+  if (!(await guest.readText(path))?.includes('\uFFFD')) return;
+  throw new AgentError(`${path} is not UTF-8, and changing it would damage it`, {
+    remedy: `convert it (iconv -f latin1 -t utf-8), or take what is not UTF-8 out of ${path}`,
+  });
 }
 
 async function move({ path, to }: Extract<Enactable, { kind: 'move' }>, guest: Guest): Promise<void> {
@@ -139,20 +151,13 @@ async function install(
 ): Promise<void> {
   if (!family) throw new AgentError('packages cannot be installed on an unknown distribution');
   const how = { family, lockTimeoutMs: config.lockTimeoutMs, tell };
-  await installPackages(guest, { ...how, packages, ...(without ? { without } : {}) });
+  await installRemembered(guest, { ...how, packages, ...(without ? { without } : {}) });
   if (welcome.length === 0) return;
   try {
-    await installPackages(guest, { ...how, packages: welcome });
+    await installRemembered(guest, { ...how, packages: welcome });
   } catch (error) {
     tell.warn(messageOf(error));
   }
-}
-
-/** The name, with a number where it is taken. */
-export async function freeName(guest: Guest, wanted: string): Promise<string> {
-  let name = wanted;
-  for (let number = 2; await guest.stat(name); number++) name = `${wanted}.${number}`;
-  return name;
 }
 
 async function command(
@@ -167,12 +172,10 @@ async function command(
   tell.warn(`${tolerated}: ${failure.message}`);
 }
 
-async function service(
-  unit: string,
-  action: 'enable' | 'restart',
-  { guest, config, tell }: Surroundings,
-): Promise<void> {
+async function service(unit: string, action: ServiceAction, { guest, config, tell }: Surroundings): Promise<void> {
   const argv: Argv = ['systemctl', action, unit];
+  // it is started again where it ran before
+  if (action === 'stop') await rememberUnit(guest, unit);
   const beganUs = guest.nowUs() - CLOCK_STEP_US;
   const outcome = await guest.run(argv, { timeoutMs: SERVICE_TIMEOUT_MS, onLine: line => tell.progress(line) });
   if (outcome.code === 0) return;

@@ -1,9 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import { lookAt } from '../facts/facts.ts';
 import { GRIDD_UNIT } from '../facts/gridd.ts';
+import { STATE_DIRECTORY } from '../facts/record.ts';
 import type { Guest } from '../guest/guest.ts';
 import { failedCommand } from './failed-command.ts';
-import { isPackaged, STATE_DIRECTORY } from './resume.ts';
+import { isPackaged } from './resume.ts';
 import type { Tell } from './tell.ts';
 
 /** What a clone must not have of the guest that its image was made from. */

@@ -38,35 +38,10 @@ export interface Installation {
   readonly without?: 'drivers';
 }
 
-/** Installs packages with the family's package manager; every line of it is told as progress. */
-export async function installPackages(guest: Guest, installation: Installation): Promise<void> {
-  const { family, packages, lockTimeoutMs, tell } = installation;
-  const manager = await findManager(guest, family);
-  if (!manager) {
-    const names = family.managers.map(({ program }) => program).join(' nor ');
-    throw new AgentError(`neither ${names} is there`, {
-      fault: 'blocked',
-      remedy: `install by hand: ${packages.join(' ')}`,
-    });
-  }
-  const { program } = manager;
-  const deadlineMs = performance.now() + lockTimeoutMs;
-  const lockWaitS = Math.round(lockTimeoutMs / 1_000);
-  const patiently = async (ask: () => Promise<Outcome>) => {
-    for (;;) {
-      const outcome = await ask();
-      if (!isLocked(manager, outcome)) return outcome;
-      const leftMs = deadlineMs - performance.now();
-      if (leftMs <= 0) throw busy(manager, outcome, lockWaitS);
-      tell.progress(`another program holds the lock of ${manager.program}; it has ${Math.ceil(leftMs / 1_000)} s more`);
-      await setTimeout(Math.min(LOCK_PAUSE_MS, leftMs));
-    }
-  };
-  const run = (argv: Argv) =>
-    patiently(() =>
-      guest.run(argv, { env: manager.env(lockWaitS), onLine: line => tell.progress(line), finishes: true }),
-    );
-
+/** Installs packages with the family's package manager; every line of it is told as progress. Returns what it said. */
+export async function installPackages(guest: Guest, installation: Installation): Promise<string> {
+  const { family, packages, tell } = installation;
+  const { manager, run, patiently, lockWaitS } = await openManager(guest, installation, 'install');
   const refresh = manager.refresh?.(lockWaitS);
   if (refresh) {
     const outcome = await run(refresh);
@@ -86,12 +61,13 @@ export async function installPackages(guest: Guest, installation: Installation):
   // yum, and dnf by its configuration, install the others and end well
   const absent = unavailable(outcome, packages);
   if (absent.length > 0) throw await noProvider(guest, family, manager, absent);
-  if (outcome.code === 0) return;
+  if (outcome.code === 0) return outcome.stdout;
   if (!manager.noticeCodes?.includes(outcome.code)) throw new AgentError(endOf(argv, outcome));
   tell.warn(endOf(argv, outcome));
+  return outcome.stdout;
 
   async function putRight(argv: Argv): Promise<void> {
-    tell.warn(`an earlier run of ${program} was cut; ${argv.join(' ')} puts that right`);
+    tell.warn(`an earlier run of ${manager.program} was cut; ${argv.join(' ')} puts that right`);
     const mended = await run(argv);
     if (mended.code === 0) return;
     throw new AgentError(endOf(argv, mended), { remedy: `see what it says, and run ${argv.join(' ')} by hand` });
@@ -102,6 +78,47 @@ export async function installPackages(guest: Guest, installation: Installation):
 function wasInterrupted({ interrupted }: PackageManager, outcome: Outcome): Argv | undefined {
   const saysSo = outcome.code !== 0 && linesOf(outcome).some(line => interrupted?.text.test(line));
   return saysSo ? interrupted?.mend : undefined;
+}
+
+/** Takes packages away with the family's package manager: these and no others, as it is told. */
+export async function uninstallPackages(guest: Guest, installation: Installation): Promise<void> {
+  const { manager, run, lockWaitS } = await openManager(guest, installation, 'remove');
+  const argv = manager.remove(installation.packages, lockWaitS);
+  const outcome = await run(argv);
+  if (outcome.code !== 0 && !manager.noticeCodes?.includes(outcome.code)) throw new AgentError(endOf(argv, outcome));
+}
+
+/** The package manager, and how it is run: as soon as nobody else holds its lock. */
+async function openManager(
+  guest: Guest,
+  { family, packages, lockTimeoutMs, tell }: Installation,
+  verb: 'install' | 'remove',
+) {
+  const manager = await findManager(guest, family);
+  if (!manager) {
+    const names = family.managers.map(({ program }) => program).join(' nor ');
+    throw new AgentError(`neither ${names} is there`, {
+      fault: 'blocked',
+      remedy: `${verb} by hand: ${packages.join(' ')}`,
+    });
+  }
+  const deadlineMs = performance.now() + lockTimeoutMs;
+  const lockWaitS = Math.round(lockTimeoutMs / 1_000);
+  const patiently = async (ask: () => Promise<Outcome>) => {
+    for (;;) {
+      const outcome = await ask();
+      if (!isLocked(manager, outcome)) return outcome;
+      const leftMs = deadlineMs - performance.now();
+      if (leftMs <= 0) throw busy(manager, outcome, lockWaitS);
+      tell.progress(`another program holds the lock of ${manager.program}; it has ${Math.ceil(leftMs / 1_000)} s more`);
+      await setTimeout(Math.min(LOCK_PAUSE_MS, leftMs));
+    }
+  };
+  const run = (argv: Argv) =>
+    patiently(() =>
+      guest.run(argv, { env: manager.env(lockWaitS), onLine: line => tell.progress(line), finishes: true }),
+    );
+  return { manager, run, patiently, lockWaitS };
 }
 
 /** By the lists that are current now; what cannot be foreseen is not done. */
@@ -136,7 +153,7 @@ function busy(manager: PackageManager, outcome: Outcome, lockWaitS: number): Age
   const words = `another program holds the lock of ${manager.program}, for ${lockWaitS} s now`;
   return new AgentError(`${words}${line ? `\n  ${line}` : ''}`, {
     fault: 'busy',
-    remedy: 'wait for it to end (automatic updates often run after boot), then run vgpu-guest apply again',
+    remedy: 'wait for it to end (automatic updates often run after boot), then run the same command again',
   });
 }
 

@@ -3,11 +3,12 @@ import { AgentError } from '../errors.ts';
 import { collect, type Facts, lookAt } from '../facts/facts.ts';
 import { GRIDD_UNIT, isRunning } from '../facts/gridd.ts';
 import { asksForLicense, virtualization } from '../facts/licensing.ts';
+import { STATE_DIRECTORY } from '../facts/record.ts';
 import { timeOf } from '../formats/time.ts';
 import type { Guest, GuestView } from '../guest/guest.ts';
 import { describe, type License, licenseOf } from '../steps/await-license.ts';
 import { enact } from './enact.ts';
-import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
+import { makeStateFolder } from './resume.ts';
 import type { Tell } from './tell.ts';
 
 /** One short look. */

@@ -3,12 +3,13 @@ import type { Config } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
 import { CUDA_PROOF, type CudaProof } from '../facts/cuda.ts';
 import { collect, lookAt } from '../facts/facts.ts';
+import { STATE_DIRECTORY } from '../facts/record.ts';
 import { findCudaFault } from '../formats/cuda-words.ts';
 import { isAtLeast } from '../formats/run-header.ts';
 import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest, Outcome } from '../guest/guest.ts';
 import { CUDA_SAMPLE, SAMPLE_PASSED } from './cuda-sample.ts';
-import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
+import { makeStateFolder } from './resume.ts';
 import { makeWorkshop } from './run-package.ts';
 import type { Tell } from './tell.ts';
 

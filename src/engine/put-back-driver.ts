@@ -2,11 +2,11 @@ import { basename, dirname } from 'node:path/posix';
 import type { Argv, InstallDriver } from '../change.ts';
 import { AgentError, messageOf } from '../errors.ts';
 import { collectKernelLog } from '../facts/kernel-log.ts';
+import { STATE_DIRECTORY } from '../facts/record.ts';
 import { PACKAGE_STORE } from '../facts/room.ts';
 import { findDriverFault } from '../formats/driver-log.ts';
 import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest, GuestView } from '../guest/guest.ts';
-import { STATE_DIRECTORY } from './resume.ts';
 import { runPackage } from './run-package.ts';
 import type { Tell } from './tell.ts';
 

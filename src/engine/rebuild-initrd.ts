@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import type { Argv, Deed, InitrdBuilder } from '../change.ts';
 import { AgentError } from '../errors.ts';
+import { isListed, KEPT_SUFFIX, listerOf } from '../facts/carried.ts';
 import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest } from '../guest/guest.ts';
 import { failedCommand } from './failed-command.ts';
@@ -22,7 +23,7 @@ const POST_UPDATE_HOOKS = '/etc/initramfs/post-update.d';
 export async function rebuildInitrd(guest: Guest, deed: RebuildInitrd, tell: Tell): Promise<void> {
   const { image, kernel, builder } = deed;
   const aside = `${posix.dirname(image)}/.${posix.basename(image)}.vgpu-guest`;
-  const kept = `${image}.before-vgpu-guest`;
+  const kept = `${image}${KEPT_SUFFIX}`;
   try {
     await guest.remove(aside); // left by a run that was cut
     await build(guest, builder, aside, kernel, tell);
@@ -62,7 +63,7 @@ function builderArgv(builder: InitrdBuilder, aside: string, kernel: string): Arg
   }
 }
 
-async function check(guest: Guest, { image, builder, holds }: RebuildInitrd, aside: string): Promise<void> {
+async function check(guest: Guest, { image, builder, holds, lacks = [] }: RebuildInitrd, aside: string): Promise<void> {
   const refuse = (because: string) =>
     new AgentError(`the new initrd for ${image} is not used: ${because}`, {
       remedy:
@@ -73,9 +74,12 @@ async function check(guest: Guest, { image, builder, holds }: RebuildInitrd, asi
   const floor = Math.min(SMALLEST_BYTES, (old?.sizeBytes ?? 0) * SMALLEST_SHARE);
   if (made.sizeBytes < floor) throw refuse(`it has ${made.sizeBytes} bytes, the old one ${old?.sizeBytes}`);
 
-  const lister = builder === 'initramfs-tools' ? 'lsinitramfs' : 'lsinitrd';
+  const lister = listerOf(builder);
   const list = await guest.query([lister, aside], CHECK_TIMEOUT_MS);
   if (list.code !== 0) throw refuse(`${lister} cannot read it: ${list.stderr || exitCodeWords(list.code)}`);
+  const stray = lacks.find(path => isListed(list.stdout, path));
+  if (stray) throw refuse(`${stray} is still in it`);
+  if (holds === undefined) return;
   if (!/\/nouveau\.ko(\.(xz|zst|gz))?$/m.test(list.stdout)) return;
   if (!(await holdsText(guest, builder, aside, list.stdout, holds))) {
     throw refuse(`it carries nouveau.ko, and ${holds} is not in it as it stands on disk`);

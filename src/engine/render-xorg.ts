@@ -1,10 +1,12 @@
 import type { Deed } from '../change.ts';
 import type { Config } from '../config/schema.ts';
+import { STATE_DIRECTORY } from '../facts/record.ts';
 import { busIdOf } from '../facts/which-gpu.ts';
 import { minimalXorgConf } from '../formats/xorg-edit.ts';
 import type { Guest } from '../guest/guest.ts';
 import { createdConf } from '../steps/xorg-edits.ts';
-import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
+import { rememberWrite } from './remember.ts';
+import { makeStateFolder } from './resume.ts';
 import type { Tell } from './tell.ts';
 
 type RenderXorg = Extract<Deed, { kind: 'render-xorg' }>;
@@ -19,6 +21,7 @@ const TIMEOUT_MS = 60_000;
 export async function renderXorg(guest: Guest, { xorg }: Config, deed: RenderXorg, tell: Tell): Promise<void> {
   const finish = (text: string) => createdConf(xorg, text, deed);
   const text = (await render(guest, deed, finish, tell)) ?? finish(minimalXorgConf(busIdOf(deed)));
+  await rememberWrite(guest, deed.path, { text: text ?? '', mode: 0o644 });
   await guest.writeText(deed.path, text ?? '', 0o644);
 }
 

@@ -1,12 +1,11 @@
 import type { Argv } from '../change.ts';
 import type { Settings } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
+import { STATE_DIRECTORY } from '../facts/record.ts';
 import { unitText } from '../formats/systemd-unit.ts';
 import type { Guest, GuestView } from '../guest/guest.ts';
 import { failedCommand } from './failed-command.ts';
 
-/** What this program remembers: the marker below, the originals that `revert` puts back, the last report. */
-export const STATE_DIRECTORY = '/var/lib/vgpu-guest';
 /** Of the last run that was not settled from the start. */
 export const LAST_REPORT = `${STATE_DIRECTORY}/last-report.json`;
 const MARKER = `${STATE_DIRECTORY}/resume.json`;

@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
 import { collect, lookAt } from '../facts/facts.ts';
 import { GRIDD_CONF } from '../facts/gridd.ts';
+import { STATE_DIRECTORY } from '../facts/record.ts';
 import { fetchedTokenPath, lookAtToken } from '../facts/token.ts';
 import { readGriddConf } from '../formats/gridd-conf.ts';
 import { judgeDates } from '../formats/token.ts';
@@ -14,9 +15,9 @@ import { restartGridd } from '../steps/restart-gridd.ts';
 import type { Step } from '../steps/step.ts';
 import { journey, type Report, type Run } from './apply.ts';
 import { clearLeftovers } from './clear-leftovers.ts';
-import { freeName } from './enact.ts';
 import { fetchToken } from './fetch-token.ts';
-import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
+import { freeName } from './remember.ts';
+import { makeStateFolder } from './resume.ts';
 
 export interface Rotation extends Omit<Run, 'steps'> {
   /** A file of this guest or a URL. */

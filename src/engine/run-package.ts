@@ -1,6 +1,7 @@
 import type { InstallDriver } from '../change.ts';
 import { AgentError } from '../errors.ts';
 import { lookAtDkms } from '../facts/driver.ts';
+import { STATE_DIRECTORY } from '../facts/record.ts';
 import {
   findDkmsWarning,
   findInstallerFailure,
@@ -10,7 +11,7 @@ import {
 } from '../formats/installer-log.ts';
 import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest, Outcome } from '../guest/guest.ts';
-import { makeStateFolder, STATE_DIRECTORY } from './resume.ts';
+import { makeStateFolder } from './resume.ts';
 import type { Tell } from './tell.ts';
 
 /** What is run, where it unpacks itself, and what it writes. */

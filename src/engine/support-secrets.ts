@@ -1,10 +1,10 @@
 import type { Config } from '../config/schema.ts';
 import { messageOf } from '../errors.ts';
 import { GRIDD_CONF } from '../facts/gridd.ts';
+import { ORIGINALS, STATE_DIRECTORY } from '../facts/record.ts';
 import { TOKEN_LIMIT_BYTES } from '../facts/token.ts';
 import { readGriddConf } from '../formats/gridd-conf.ts';
 import type { GuestView } from '../guest/guest.ts';
-import { STATE_DIRECTORY } from './resume.ts';
 
 /** What must not be in anything that leaves this guest, word by word. */
 export interface KnownSecrets {
@@ -22,7 +22,12 @@ const PROXY_FILES = [
   '/etc/dnf/dnf.conf',
 ];
 const PROXY_VARIABLES = ['http_proxy', 'https_proxy', 'ftp_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'];
-const TOKEN_FOLDERS = ['/etc/nvidia/ClientConfigToken', `${STATE_DIRECTORY}/tokens`, `${STATE_DIRECTORY}/set-aside`];
+const TOKEN_FOLDERS = [
+  '/etc/nvidia/ClientConfigToken',
+  `${STATE_DIRECTORY}/tokens`,
+  `${STATE_DIRECTORY}/set-aside`,
+  `${ORIGINALS}/etc/nvidia/ClientConfigToken`,
+];
 const MOST_FILES = 100;
 
 /** Tokens, keys and proxy credentials, as they lie on the guest. */

@@ -1,6 +1,8 @@
 import type { Config } from '../config/schema.ts';
 import type { GuestView } from '../guest/guest.ts';
+import { type AddedPackagesFact, collectAddedPackages } from './added-packages.ts';
 import { type BlacklistFact, collectBlacklist } from './blacklist.ts';
+import { type CarriedFact, collectCarried } from './carried.ts';
 import { type ClockFact, collectClock } from './clock.ts';
 import { type CudaFact, collectCuda } from './cuda.ts';
 import { collectDistributionDriver, type DistributionDriverFact } from './distribution-driver.ts';
@@ -8,18 +10,22 @@ import { collectDriver, type DriverFact } from './driver.ts';
 import { collectDriverPackage, type DriverPackageFact } from './driver-package.ts';
 import { collectDriverTrouble, type DriverTroubleFact } from './driver-trouble.ts';
 import { collectFoothold, type FootholdFact } from './foothold.ts';
-import { collectGpuUsers, type GpuUser } from './gpu-users.ts';
+import { collectGoesOn, type GoesOnFact } from './goes-on.ts';
+import { collectGpuHolders, collectGpuUsers, type GpuUser } from './gpu-users.ts';
 import { collectGpus, type Gpu } from './gpus.ts';
 import { collectGraphics, type GraphicsFact } from './graphics.ts';
 import { collectGridd, type GriddFact } from './gridd.ts';
 import { collectGriddLog, type GriddLogFact } from './gridd-log.ts';
 import { collectInitrds, type InitrdsFact } from './initrds.ts';
+import { collectInstalledDriver, type InstalledDriverFact } from './installed-driver.ts';
 import { collectKernelLog, type KernelLogFact } from './kernel-log.ts';
 import { collectKernels, type KernelsFact } from './kernels.ts';
 import { collectModprobe, type ModprobeFile } from './modprobe.ts';
 import { collectNetwork, type NetworkFact } from './network.ts';
 import { collectOwnUnits, type OwnUnitsFact } from './own-units.ts';
 import { collectPrerequisites, type PrerequisitesFact } from './prerequisites.ts';
+import { collectRecord, type RecordFact } from './record.ts';
+import { collectReverted, type RevertedFact } from './reverted.ts';
 import { collectRoom, type RoomFact } from './room.ts';
 import { collectScreen, type ScreenFact } from './screen.ts';
 import { collectSecureBoot, type SecureBootFact } from './secure-boot.ts';
@@ -58,6 +64,14 @@ export interface Facts {
   readonly ownUnits: OwnUnitsFact;
   readonly vnc: VncFact;
   readonly cuda: CudaFact;
+  // what only revert asks for
+  readonly record: RecordFact;
+  readonly goesOn: GoesOnFact;
+  readonly installedDriver: InstalledDriverFact;
+  readonly gpuHolders: readonly GpuUser[];
+  readonly carried: CarriedFact;
+  readonly addedPackages: AddedPackagesFact;
+  readonly reverted: RevertedFact;
   // what only doctor asks for
   readonly griddLog: GriddLogFact;
   readonly kernelLog: KernelLogFact;
@@ -100,6 +114,13 @@ const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K
   ownUnits: collectOwnUnits,
   vnc: collectVnc,
   cuda: collectCuda,
+  record: collectRecord,
+  goesOn: collectGoesOn,
+  installedDriver: collectInstalledDriver,
+  gpuHolders: collectGpuHolders,
+  carried: collectCarried,
+  addedPackages: collectAddedPackages,
+  reverted: collectReverted,
   griddLog: collectGriddLog,
   kernelLog: collectKernelLog,
   surroundings: collectSurroundings,

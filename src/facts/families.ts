@@ -30,6 +30,10 @@ export interface Family {
   readonly managers: readonly PackageManager[];
   /** Which of these packages are installed? One name a line, whatever else is printed around it. */
   readonly installed: (names: readonly string[]) => Argv;
+  /** Everything that is installed, each as exactly as it can be named for a removal. */
+  readonly everyPackage: Argv;
+  /** What would become of others if these were removed; each match of `others` has one in its group, and nothing is changed. */
+  readonly removal: { readonly test: (packages: readonly string[]) => Argv; readonly others: RegExp };
   readonly blacklistPath: string;
   readonly initrdImage: (kernel: string) => string;
   /** Where the system logger writes when the journal cannot be read. */
@@ -63,6 +67,8 @@ export interface PackageManager {
   readonly offers?: { readonly ask: (names: readonly string[]) => Argv; readonly names: RegExp };
   /** `lockWaitS`: how long it waits by itself for a lock that somebody else holds, where it can be told. */
   readonly install: (packages: readonly string[], lockWaitS: number) => Argv;
+  /** Takes away these and no others. */
+  readonly remove: (packages: readonly string[], lockWaitS: number) => Argv;
   readonly env: (lockWaitS: number) => Readonly<Record<string, string>>;
   /** What would be installed, without doing it: by the lists that are on the guest, or by current ones. */
   readonly simulate: {
@@ -117,6 +123,11 @@ const dnf = (program: 'dnf' | 'yum'): PackageManager => ({
       return summary === undefined ? [] : matches(/^ (\S+)/gm, table ?? '');
     },
   },
+  remove: packages => [
+    program,
+    ...['--assumeyes', '--setopt=exit_on_lock=True', '--setopt=clean_requirements_on_remove=False', 'remove'],
+    ...packages,
+  ],
   offers: {
     ask: names => [program, '--cacheonly', '--quiet', 'repoquery', '--queryformat', NEVRA, ...names],
     names: /^(\S+)$/gm,
@@ -145,6 +156,12 @@ const rpmDrivers = (remove: DriverPackages['remove']): DriverPackages => ({
 });
 
 const rpmInstalled = (names: readonly string[]): Argv => ['rpm', '--query', '--queryformat', '%{NAME}\\n', ...names];
+const RPM_EVERY: Argv = ['rpm', '--query', '--all', '--queryformat', '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\\n'];
+/** rpm itself tests more exactly than what is built upon it: nothing is solved, and nothing else is taken along. */
+const RPM_REMOVAL: Family['removal'] = {
+  test: packages => ['rpm', '--erase', '--test', ...packages],
+  others: / is needed by \(installed\) (\S+)/g,
+};
 
 /** A removed package whose configuration stayed is listed too, hence the status in front of the name. */
 // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own syntax
@@ -195,6 +212,12 @@ export const FAMILIES: readonly Family[] = [
               answer,
             ).flatMap(block => block.trim().split(/\s+/)),
         },
+        // it knows a version only behind the sign of equality, and no architecture there
+        remove: packages => [
+          'zypper',
+          ...['--non-interactive', 'remove', '--no-clean-deps'],
+          ...packages.map(name => name.replace(/^(.+)-([^-]+-[^-]+)\.[^.]+$/, '$1=$2')),
+        ],
         env: lockWaitS => ({ ZYPP_LOCK_TIMEOUT: String(lockWaitS) }),
         // zypper(8): a reboot or a restart of zypper is needed, a repository was skipped, a script of a package failed
         noticeCodes: [100, 101, 102, 103, 106, 107],
@@ -202,6 +225,8 @@ export const FAMILIES: readonly Family[] = [
       },
     ],
     installed: rpmInstalled,
+    everyPackage: RPM_EVERY,
+    removal: RPM_REMOVAL,
     blacklistPath: '/etc/modprobe.d/50-blacklist.conf', // the path of SUSE's manual
     initrdImage: kernel => `/boot/initrd-${kernel}`,
     syslogPath: '/var/log/messages',
@@ -228,6 +253,8 @@ export const FAMILIES: readonly Family[] = [
     cxx: 'gcc-c++',
     managers: [dnf('dnf'), dnf('yum')],
     installed: rpmInstalled,
+    everyPackage: RPM_EVERY,
+    removal: RPM_REMOVAL,
     blacklistPath: '/etc/modprobe.d/blacklist-nouveau.conf',
     initrdImage: kernel => `/boot/initramfs-${kernel}.img`,
     syslogPath: '/var/log/messages',
@@ -274,6 +301,11 @@ export const FAMILIES: readonly Family[] = [
           // `Inst cuda-nvcc-12-8 (12.8.93-1 NVIDIA CUDA:1.0 [amd64])`
           names: answer => matches(/^Inst ([^\s:]+)/gm, answer),
         },
+        remove: (packages, lockWaitS) => [
+          'apt-get',
+          ...['--assume-yes', '--option', `DPkg::Lock::Timeout=${lockWaitS}`, 'remove'],
+          ...packages,
+        ],
         env: () => ({ DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' }),
         interrupted: { text: /dpkg was interrupted/, mend: ['dpkg', '--configure', '-a'] },
         locked: {
@@ -282,6 +314,12 @@ export const FAMILIES: readonly Family[] = [
       },
     ],
     installed: names => ['dpkg-query', '--show', DPKG_FORMAT, ...names],
+    everyPackage: ['dpkg-query', '--show', DPKG_FORMAT],
+    // it may also want to install one that stands in for another
+    removal: {
+      test: packages => ['apt-get', '--simulate', 'remove', ...packages],
+      others: /^(?:Remv|Purg|Inst) (\S+)/gm,
+    },
     blacklistPath: '/etc/modprobe.d/blacklist-nouveau.conf',
     initrdImage: kernel => `/boot/initrd.img-${kernel}`,
     syslogPath: '/var/log/syslog',

@@ -17,6 +17,15 @@ export const OWN_UNITS: readonly string[] = ['nvidia-gridd.service', 'nvidia-per
 export async function collectGpuUsers({ guest, fact }: Look): Promise<readonly GpuUser[]> {
   const [{ loaded }, given] = await Promise.all([fact('driver'), fact('driverPackage')]);
   if (loaded === undefined || given.is !== 'present' || given.version === loaded) return [];
+  return await findUsers(guest);
+}
+
+/** Whoever holds the driver that is in memory, whatever is to become of it. */
+export async function collectGpuHolders({ guest, fact }: Look): Promise<readonly GpuUser[]> {
+  return (await fact('driver')).loaded === undefined ? [] : await findUsers(guest);
+}
+
+async function findUsers(guest: GuestView): Promise<readonly GpuUser[]> {
   const pids = (await guest.list('/proc')).filter(name => /^\d+$/.test(name));
   const users = await Promise.all(pids.map(pid => lookAt(guest, pid)));
   return users.filter(user => user !== undefined).filter(({ unit }) => unit === undefined || !OWN_UNITS.includes(unit));

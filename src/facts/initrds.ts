@@ -35,13 +35,22 @@ export async function collectInitrds({ guest, fact }: Look): Promise<InitrdsFact
     guest.stat(DRACUT_DROP_IN),
   ]);
   const matter = kernels.filter(release => release === kernel || compareReleases(release, kernel) > 0);
-  const images = await Promise.all(matter.map(release => lookAtImage(guest, family, release)));
   return {
     builder,
-    images: images.filter(image => image !== undefined),
+    images: await findImages(guest, family, matter),
     freeBytes,
     dropIn: text !== undefined && stat ? { text, changedUs: stat.changedUs } : undefined,
   };
+}
+
+/** Those of these kernels that are there. */
+export async function findImages(
+  guest: GuestView,
+  family: Family | undefined,
+  kernels: readonly string[],
+): Promise<readonly InitrdImage[]> {
+  const images = await Promise.all(kernels.map(release => lookAtImage(guest, family, release)));
+  return images.filter(image => image !== undefined);
 }
 
 /** Both can be installed: Debian's update-initramfs is then dracut's own and says so. */

@@ -154,6 +154,9 @@ export interface Guest extends GuestView {
   keepCopy(from: string, to: string): Promise<void>;
   /** Gone afterwards, whether or not it was there. */
   remove(path: string): Promise<void>;
+  /** A folder in which nothing lies, gone afterwards; one that holds something stays. */
+  removeEmptyFolder(path: string): Promise<void>;
+  setOwner(path: string, uid: number, gid: number): Promise<void>;
   /** A folder with all that is in it, gone afterwards; links are removed, not followed. */
   removeFolder(path: string): Promise<void>;
   /** What a write of this file that was cut has left beside it; nothing most of the times. */

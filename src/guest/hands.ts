@@ -1,5 +1,19 @@
 import { constants } from 'node:fs';
-import { chmod, copyFile, link, lstat, mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+} from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { Argv } from '../change.ts';
 import { AgentError, messageOf } from '../errors.ts';
@@ -20,6 +34,8 @@ type FileHands = Pick<
   | 'remove'
   | 'removeFolder'
   | 'removeHalfWritten'
+  | 'removeEmptyFolder'
+  | 'setOwner'
   | 'prepareAppend'
 >;
 
@@ -146,6 +162,18 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     async remove(path) {
       await named(`${path} cannot be removed`, path, async () => {
         await rm(locate(root, path, 'keep'), { force: true });
+      });
+    },
+
+    async removeEmptyFolder(path) {
+      await named(`${path} cannot be removed`, path, async () => {
+        await orAbsent(() => rmdir(locate(root, path, 'keep')), 'ENOTEMPTY', 'EEXIST');
+      });
+    },
+
+    async setOwner(path, uid, gid) {
+      await named(`the owner of ${path} cannot be changed`, path, async () => {
+        await chown(locate(root, path), uid, gid);
       });
     },
 

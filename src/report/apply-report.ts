@@ -34,6 +34,24 @@ export function reportText({ outcome, steps, license }: Report, rebootComes: boo
   }
 }
 
+/** The last line of a revert. */
+export function revertText({ outcome, steps }: Report): string {
+  const stays = steps.some(({ warnings = [] }) => warnings.length > 0) ? ', but for what is named above' : '';
+  switch (outcome) {
+    case 'settled':
+      return `settled: nothing had to be put back${stays}`;
+    case 'changed':
+      return `reverted: the guest is as it was before vgpu-guest apply${stays}`;
+    case 'reboot-needed':
+      return `reverted${stays}; a reboot completes it: reboot when it suits you`;
+    case 'blocked':
+      return 'blocked: nothing further is put back until what stands above is done';
+    case 'unlicensed':
+    case 'failed':
+      return `failed in ${steps.find(step => step.outcome === 'failed')?.id}; it is safe to run it again`;
+  }
+}
+
 function licenseWords({ state, product, expiresAt }: Report['license']): string {
   const words = [`license: ${state}`, product, expiresAt ? `until ${expiresAt}` : undefined];
   return visible(words.filter(Boolean).join(', '));

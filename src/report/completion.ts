@@ -41,7 +41,7 @@ function places(command: CommandWords, path: readonly string[] = []): readonly P
   return [{ path, command }, ...command.commands.flatMap(inner => places(inner, [...path, inner.name]))];
 }
 
-/** The options that take a value, each once: a name means the same wherever it stands. */
+/** The options that take a value, each once: a name means the same wherever it takes one. */
 function valued(program: CommandWords): readonly (OptionWords & { readonly value: ValueWords })[] {
   const all = places(program).flatMap(({ command }) => command.options);
   const found = all.flatMap(option => (option.value === undefined ? [] : [{ ...option, value: option.value }]));
@@ -68,6 +68,11 @@ function bashCompletion(program: CommandWords): string {
   };
   const cases = (rows: readonly string[]) => rows.map(row => `    ${row}`).join('\n');
   const options = valued(program);
+  const bare = places(program).flatMap(({ path, command }) =>
+    command.options
+      .filter(({ name, value }) => value === undefined && options.some(option => option.name === name))
+      .map(({ name }) => `'${path.join(' ')} ${name}'`),
+  );
   const walk = places(program).filter(({ path }) => path.length > 0);
   const offers = places(program).map(({ path, command }) => {
     const flags = command.options.map(({ name }) => name).join(' ');
@@ -104,6 +109,7 @@ _vgpu_guest() {
     esac
   done
   [[ $current != -* ]] || option=''
+  case "$path $option" in ${bare.join(' | ') || "''"}) option='' ;; esac
   case $option in
     '')
   case $path in

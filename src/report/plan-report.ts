@@ -49,9 +49,11 @@ function verdictJson(verdict: Verdict, present: PresentTexts): object {
 }
 
 function changeJson(change: Change, present: PresentTexts): object {
-  if (change.kind !== 'write') return change;
+  const diff = diffOf(change, present);
+  if (diff === undefined) return change;
+  if (change.kind !== 'write') return { ...change, diff };
   const { text: _text, ...rest } = change;
-  return { ...rest, diff: fileDiff(change, present) };
+  return { ...rest, diff };
 }
 
 function verdictLines(verdict: Verdict, present: PresentTexts, paint: Paint, said: Set<string>): readonly string[] {
@@ -63,7 +65,7 @@ function verdictLines(verdict: Verdict, present: PresentTexts, paint: Paint, sai
   }
   const lines = verdict.changes.flatMap(change => [
     `      ${visible(describe(change))}, because ${indent(change.because, '      ')}`,
-    ...(change.kind === 'write' ? diffLines(fileDiff(change, present), paint) : []),
+    ...diffLines(diffOf(change, present), paint),
   ]);
   return [...lines, ...warningLines(verdict, paint)];
 }
@@ -72,7 +74,18 @@ function warningLines({ warnings = [] }: { readonly warnings?: readonly string[]
   return warnings.map(warning => `      ${paint('yellow', '!')} ${indent(warning, '        ')}`);
 }
 
-function fileDiff({ path, text }: Extract<Change, { kind: 'write' }>, present: PresentTexts): string {
+/** undefined: it changes no text that may be shown. */
+function diffOf(change: Change, present: PresentTexts): string | undefined {
+  if (change.kind === 'write') return fileDiff(change, present);
+  if (change.kind === 'restore') {
+    const text = present.get(change.original);
+    return text === undefined ? undefined : fileDiff({ path: change.path, text }, present);
+  }
+  const isShown = change.kind === 'remove' && change.isText && present.has(change.path);
+  return isShown ? fileDiff({ path: change.path, text: '' }, present) : undefined;
+}
+
+function fileDiff({ path, text }: { readonly path: string; readonly text: string }, present: PresentTexts): string {
   const old = present.get(path);
   const patch = createTwoFilesPatch(
     old === undefined ? '/dev/null' : path,
@@ -86,7 +99,8 @@ function fileDiff({ path, text }: Extract<Change, { kind: 'write' }>, present: P
   return patch.slice(patch.indexOf('--- '));
 }
 
-function diffLines(diff: string, paint: Paint): readonly string[] {
+function diffLines(diff: string | undefined, paint: Paint): readonly string[] {
+  if (diff === undefined) return [];
   return diff
     .trimEnd()
     .split('\n')

@@ -51,7 +51,7 @@ export const ANSWERS = {
   plan: answer('plan', {
     changesDue: z.boolean(),
     steps: z.array(z.object({ id: text, title: text, verdict })),
-  }).describe('vgpu-guest plan'),
+  }).describe('vgpu-guest plan, revert --plan'),
   report: answer('report', {
     outcome: z.enum(OUTCOMES),
     changed: z.boolean(),
@@ -61,6 +61,7 @@ export const ANSWERS = {
         outcome: z.enum([...OUTCOMES, 'not-reached']),
         because: text,
         remedy: text.optional(),
+        warnings: z.array(text).optional(),
         durationMs: z.number().nonnegative(),
       }),
     ),
@@ -68,7 +69,7 @@ export const ANSWERS = {
     findings: z.array(finding).optional().describe('What explains a run that was blocked or ended unlicensed'),
     restored: z.boolean().optional().describe('Of token rotate: the old token is in its place again'),
     advice: z.array(text).optional().describe('Of token rotate: what to write into the configuration'),
-  }).describe('vgpu-guest apply, license wait, token rotate, prepare'),
+  }).describe('vgpu-guest apply, revert, license wait, token rotate, prepare'),
   status: answer('status', {
     guest: z.object({ distribution: text, kernel: text, virtualization: text }),
     gpus: z.array(

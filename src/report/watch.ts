@@ -131,6 +131,8 @@ export function describe(change: Change): string {
       return `set the mode of ${change.path} to ${change.mode.toString(8).padStart(4, '0')}`;
     case 'install-packages':
       return `install ${[...change.packages, ...(change.welcome ?? [])].join(' ')}`;
+    case 'remove-packages':
+      return `remove the packages ${change.packages.join(' ')}`;
     case 'rebuild-initrd':
       return `rebuild ${change.image} with ${change.builder}`;
     case 'install-driver':
@@ -144,6 +146,18 @@ export function describe(change: Change): string {
       return 'compile and run a small CUDA program';
     case 'set-ecc':
       return `turn ECC of the GPU ${change.address} ${change.ecc}`;
+    case 'restore':
+      return `put back ${change.path}`;
+    case 'remove-folder':
+      return `remove the empty folder ${change.path}`;
+    case 'remove-driver':
+      return `run ${change.argv.join(' ')}`;
+    case 'mark-boot':
+      return 'remember it until the next boot';
+    case 'end-resume':
+      return 'let no boot go on with vgpu-guest apply';
+    case 'forget-changes':
+      return 'forget what has been put back';
     case 'add-unit':
       return `write and enable ${change.unit}`;
     case 'remove-unit':

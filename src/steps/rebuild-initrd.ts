@@ -72,7 +72,8 @@ function newestUs(blacklist: BlacklistFact): number {
   return Math.max(0, ...[...blacklist.holders.values()].map(file => file.changedUs));
 }
 
-function roomMissing(stale: readonly InitrdImage[], freeBytes: number | undefined) {
+/** Refuses where a new image would not fit beside the old one. */
+export function roomMissing(stale: readonly InitrdImage[], freeBytes: number | undefined) {
   const neededBytes = Math.ceil(ROOM_FACTOR * stale.reduce((sum, image) => sum + image.sizeBytes, 0));
   if (freeBytes === undefined || freeBytes >= neededBytes) return undefined;
   return blocked(

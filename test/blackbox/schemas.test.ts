@@ -21,6 +21,8 @@ test('a whole journey answers with what the schemas say, and with nothing else',
   holds('report', await ask('license', 'wait'));
   holds('token', await ask('token', 'inspect', guest.tokenPath));
   holds('report', await ask('token', 'rotate', guest.tokenPath));
+  holds('plan', await ask('revert', '--plan', '--driver', '--packages'));
+  holds('report', await ask('revert', '--driver'));
   holds('config-validation', await ask('config', 'validate'));
   holds('generalized', await ask('generalize'));
 });

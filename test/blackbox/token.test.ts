@@ -113,7 +113,7 @@ describe('token rotate', () => {
     const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
       path => before[path] !== after[path],
     );
-    expect(changed.filter(path => !/^\/var\/lib\/vgpu-guest\/(rotation|set-aside)/.test(path))).toEqual([
+    expect(changed.filter(path => !/^\/var\/lib\/vgpu-guest\/(rotation|set-aside|changes\.json)/.test(path))).toEqual([
       `${DIRECTORY}/${old}`,
       `${DIRECTORY}/new.tok`,
     ]);

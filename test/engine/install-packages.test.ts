@@ -63,7 +63,7 @@ describe('a guest of the SUSE family', () => {
       fault: 'busy',
       message:
         'another program holds the lock of zypper, for 0 s now\n  System management is locked by the application with pid 812 (zypper).',
-      remedy: 'wait for it to end (automatic updates often run after boot), then run vgpu-guest apply again',
+      remedy: 'wait for it to end (automatic updates often run after boot), then run the same command again',
     });
   });
 

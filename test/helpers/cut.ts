@@ -3,7 +3,15 @@ import type { Guest } from '../../src/guest/guest.ts';
 /** The power is gone. */
 export class PowerCut extends Error {}
 
-const HANDS = ['writeText', 'copyFile', 'setMode', 'makeDirectory', 'rename', 'keepCopy', 'remove', 'run'] as const;
+/** Also where something was to be put back after it, which then failed as well. */
+export function isPowerCut(error: unknown): boolean {
+  return error instanceof PowerCut || (error instanceof SuppressedError && isPowerCut(error.error));
+}
+
+const HANDS = [
+  ...(['writeText', 'copyFile', 'setMode', 'setOwner', 'makeDirectory', 'rename', 'keepCopy', 'remove'] as const),
+  ...(['removeFolder', 'removeEmptyFolder', 'run'] as const),
+];
 
 /**
  * A guest whose power goes before its deed number `cutBefore` (counted from 1): that deed and every later one, also those of a `finally`, are

@@ -215,6 +215,22 @@ describe('hands', () => {
   test('removing what is not there is no error', async () => {
     const { guest } = guestWith();
     await guest.remove('/etc/none');
+    await guest.removeEmptyFolder('/etc/none');
+  });
+
+  test('a folder in which nothing lies goes, and one that holds something stays', async () => {
+    const { root, guest } = guestWith({ 'etc/full/file': 'text' });
+    mkdirSync(join(root, 'etc/empty'));
+    await guest.removeEmptyFolder('/etc/empty');
+    await guest.removeEmptyFolder('/etc/full');
+    expect(readdirSync(join(root, 'etc'))).toEqual(['full']);
+    expect(readdirSync(join(root, 'etc/full'))).toEqual(['file']);
+  });
+
+  test.runIf(process.geteuid?.() === 0)('a file gets the owner that it had', async () => {
+    const { root, guest } = guestWith({ 'etc/file': 'text' });
+    await guest.setOwner('/etc/file', 12, 34);
+    expect(statSync(join(root, 'etc/file'))).toMatchObject({ uid: 12, gid: 34 });
   });
 });
 

@@ -33,6 +33,8 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
     ['rebuild-initrd', 'restart-display-manager', 'restart-gridd', 'return-to-screen'],
   ],
   ['vgpu-guest schema rep', ['report']],
+  ['vgpu-guest rev', ['revert']],
+  ['vgpu-guest revert --driver --p', ['--packages', '--plan']],
 ];
 
 describe('bash', () => {
@@ -41,6 +43,11 @@ describe('bash', () => {
     const code = `source ${scriptOf('bash')}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _vgpu_guest; printf '%s\\n' "\${COMPREPLY[@]}"`;
     const shown = execFileSync('bash', ['-c', code, 'bash', ...list], { encoding: 'utf8' });
     expect(shown.trim().split('\n').sort()).toEqual(offered);
+  });
+
+  test('an option that takes a value elsewhere takes none here', () => {
+    const code = `source ${scriptOf('bash')}; COMP_WORDS=(vgpu-guest revert --driver ''); COMP_CWORD=3; _vgpu_guest; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    expect(execFileSync('bash', ['-c', code], { encoding: 'utf8' }).trim()).toBe('');
   });
 
   test('a value after = is completed too', () => {

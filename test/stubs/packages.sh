@@ -102,3 +102,46 @@ sed -i '/^\(sig_id\|signer\)=/d' "$4"
 printf 'sig_id=PKCS#7\nsigner=%s\n' "$(sed -n 's/^CN=//p' "$3")" >>"$4"
 PROGRAM
 }
+
+# needs: USER NEEDED a line, both names. with_users NAME…: they, and all that cannot be without them
+with_users() {
+  _all=" $* "
+  while :; do
+    _more=$(while read -r _user _needed; do
+      case $_all in *" $_user "*) continue ;; *" $_needed "*) installed_version "$_user" >/dev/null && echo "$_user" ;; esac
+    done <"$stubs/needs" 2>/dev/null | head -n 1)
+    [ -n "$_more" ] || break
+    _all="$_all$_more "
+  done
+  echo "$_all"
+}
+
+# nevra NAME: as rpm names what is installed
+nevra() {
+  _version=$(installed_version "$1" | head -n 1) || return 1
+  case $_version in *.x86_64 | *.noarch) echo "$1-$_version" ;; *) echo "$1-$_version.x86_64" ;; esac
+}
+
+# name_of NEVRA: of an installed package
+name_of() {
+  while read -r _name _; do
+    [ "$(nevra "$_name")" != "$1" ] || { echo "$_name"; return; }
+  done <"$stubs/packages"
+  return 1
+}
+
+# remove_package NAME: what the package has put into the guest goes; its configuration stays
+remove_package() {
+  case $1 in
+    gcc) rm -f "$root/usr/bin/gcc" "$root/usr/bin/cc"; [ -e "$root/usr/bin/dpkg-query" ] || rm -rf "$root/usr/include" ;;
+    libc6-dev) rm -rf "$root/usr/include" ;;
+    make | pkg-config | x11vnc) rm -f "$root/usr/bin/$1" ;;
+    dkms) rm -f "$root/usr/sbin/dkms"; rmdir "$root"/var/lib/dkms/nvidia "$root/var/lib/dkms" 2>/dev/null || : ;;
+    kernel-*devel | linux-headers-*)
+      _kernel=$(awk -v name="$1" '$1 == name && match($0, /KERNEL=[^ ]*/) { print substr($0, RSTART + 7, RLENGTH - 7) }' "$stubs/packages")
+      [ -z "$_kernel" ] || rm -rf "${root:?}/usr/src/linux-headers-$_kernel" "$root/lib/modules/$_kernel/build"
+      rmdir "$root/usr/src" 2>/dev/null || :
+      ;;
+  esac
+  awk -v name="$1" '$1 != name' "$stubs/packages" >"$stubs/packages.new" && mv "$stubs/packages.new" "$stubs/packages"
+}
