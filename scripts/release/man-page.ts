@@ -5,7 +5,7 @@ import type { CommandWords, OptionWords, ValueWords } from '../../src/report/com
 
 const FILES: readonly (readonly [string, string])[] = [
   ['/etc/vgpu-guest/config.yaml', 'the configuration; it may be absent'],
-  ['/var/lib/vgpu-guest', 'what goes on after a reboot, the last report, files that were set aside'],
+  ['/var/lib/vgpu-guest', 'what revert puts back, what goes on after a reboot, the last report'],
   ['/run/vgpu-guest', 'the lock: one run at a time'],
   ['/var/log/vgpu-guest.log', 'the talk of every run as JSON lines'],
   ['/usr/share/vgpu-guest/schemas', 'JSON Schemas of the configuration and of every answer'],
