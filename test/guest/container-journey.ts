@@ -9,6 +9,7 @@
  */
 import assert from 'node:assert/strict';
 import { join, resolve } from 'node:path';
+import type { Argv } from '../../src/change.ts';
 import { buildStandInRun } from '../helpers/stand-in-run.ts';
 import { makeToken } from '../helpers/token.ts';
 import { isResumed, RESUME_UNIT } from './callers/bed.ts';
@@ -16,7 +17,7 @@ import { type Check, indent, runInOrder, type Tally } from './checks.ts';
 import { type Container, createContainer } from './container.ts';
 import { GRANTING_SERVICE, HARDWARE, kernelOf, plugIn, powerOn } from './hardware.ts';
 import { DEBIAN_ARCHITECTURE, openImage, requireMachine } from './image.ts';
-import { differences, takeManifest } from './manifest.ts';
+import { differences, type Manifest, takeManifest } from './manifest.ts';
 import { chooseByName, playInLanes, runAsProgram } from './tier.ts';
 
 /** What the journey looks at, where distributions differ. */
@@ -279,6 +280,87 @@ export function journey(guest: Container, traits: JourneyTraits, kernel: string,
   ];
 }
 
+/** The way back, on a guest that the journey has brought to its license; `bare`: what it was before. */
+function wayBack(
+  guest: Container,
+  { initrdImage, blacklist }: Pick<JourneyTraits, 'initrdImage' | 'blacklist'>,
+  kernel: string,
+  bare: () => Manifest,
+): readonly Check[] {
+  const now = () => takeManifest(guest.root, UNTOUCHED);
+  return [
+    [
+      'revert gives the license back, and the driver stays with what it needs',
+      async () => {
+        const report = JSON.parse(await guest.succeed(['vgpu-guest', 'revert', '--json']));
+        assert.equal(report.outcome, 'changed');
+        await guest.fail(['systemctl', 'is-active', 'nvidia-gridd.service'], 3);
+        await guest.fail(['test', '-e', `/etc/nvidia/ClientConfigToken/${TOKEN.slice(5)}`], 1);
+        await guest.succeed(['test', '-e', blacklist]);
+        await guest.succeed(['modinfo', '-k', kernel, 'nvidia']);
+      },
+    ],
+    [
+      'and apply brings it to its license again',
+      async () => {
+        const report = JSON.parse(await guest.succeed(['vgpu-guest', 'apply', '--json'], { deadlineMs: MINUTE_MS }));
+        assert.equal(report.license.state, 'licensed');
+      },
+    ],
+    [
+      'revert with driver and packages leaves nothing on disk, in DKMS, in the initrd and in the package database',
+      async () => {
+        const argv: Argv = ['vgpu-guest', 'revert', '--driver', '--packages', '--json'];
+        await guest.fail(argv, 3, { deadlineMs: 5 * MINUTE_MS });
+        await guest.fail(['modinfo', '-k', kernel, 'nvidia'], 1);
+        const { stdout: packages } = await guest.execute(['dpkg-query', '--list']);
+        for (const name of ['dkms', 'gcc', 'make', `linux-headers-${kernel}`])
+          assert.ok(!packages.includes(`ii  ${name} `), `${name} is still installed`);
+        await guest.succeed(['dpkg', '--audit']);
+        const hasLister = (await guest.execute(['test', '-e', '/usr/bin/lsinitramfs'])).code === 0;
+        const list = await guest.succeed([hasLister ? 'lsinitramfs' : 'lsinitrd', initrdImage(kernel)], {
+          deadlineMs: MINUTE_MS,
+        });
+        assert.ok(list.includes('nouveau.ko') && !list.includes(blacklist.slice(1)));
+        const configuration = await configurationOfPackages(guest);
+        const isOfPackages = (path: string) => configuration.some(file => file === path || file.startsWith(`${path}/`));
+        const differing = pathsThatDiffer(bare(), now()).filter(path => !isOfPackages(path));
+        // built anew, and read above
+        assert.deepEqual(differing, [initrdImage(kernel)]);
+      },
+    ],
+    [
+      'nouveau has the GPU again after the reboot, and a second revert finds nothing to do',
+      async () => {
+        await guest.reboot();
+        await guest.waitForBoot(MINUTE_MS);
+        const status = JSON.parse(await guest.succeed(['vgpu-guest', 'status', '--json']));
+        assert.equal(status.gpus[0].driver, 'nouveau');
+        const before = now();
+        const report = JSON.parse(await guest.succeed(['vgpu-guest', 'revert', '--driver', '--packages', '--json']));
+        assert.deepEqual([report.outcome, report.changed], ['settled', false]);
+        assert.deepEqual(differences(before, now()), []);
+      },
+    ],
+  ];
+}
+
+/** Those of which mode, owner or content are others; times, and the sizes of folders, are those of the way back. */
+function pathsThatDiffer(before: Manifest, after: Manifest): readonly string[] {
+  const timeless = (traits: string) => traits.replace(/ \d{4}-\d\d-\d\dT\S+/, '').replace(/^(4\S+ \S+) \d+/, '$1');
+  const [one, other] = [before, after].map(
+    tree => new Map([...tree].map(([path, traits]) => [path, timeless(traits)])),
+  );
+  return differences(one ?? new Map(), other ?? new Map()).map(line => line.split(': ')[0] ?? '');
+}
+
+/** The configuration of packages that apt-get has removed, which stays until they are purged. */
+async function configurationOfPackages(guest: Container): Promise<readonly string[]> {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own syntax
+  const table = await guest.succeed(['dpkg-query', '--show', '--showformat=${Conffiles}\\n']);
+  return [...table.matchAll(/^ (\/\S+) /gm)].map(([, path]) => path ?? '');
+}
+
 const REFUSAL = 'No pool features found for : NVIDIA RTX Virtual Workstation';
 
 interface PlannedStep {
@@ -322,7 +404,16 @@ async function runVariant(variant: Variant, signal: AbortSignal): Promise<Tally>
   const version = await furnish(guest);
   await bringProgram(guest);
   const kernel = await kernelOf(guest.root);
-  const checks = [boots(guest), ...journey(guest, { ...DEBIAN, ...variant }, kernel, version)];
+  const traits = { ...DEBIAN, ...variant };
+  let bare: Manifest = new Map();
+  const remember: Check = [
+    'what it was before is kept in mind',
+    async () => {
+      bare = takeManifest(guest.root, UNTOUCHED);
+    },
+  ];
+  const there = journey(guest, traits, kernel, version);
+  const checks = [boots(guest), remember, ...there, ...wayBack(guest, traits, kernel, () => bare)];
   // awaited here: the guest goes when this function ends
   return await runInOrder(variant.name, checks, async () => {
     const folder = join(PROJECT, '.cache/container-journey', variant.name);
