@@ -27,7 +27,7 @@ describe.each(['rhel', 'debian'] as const)('ECC on a guest of the %s family', fa
     guest.write(STATE, 'Enabled Enabled\n');
     ask(guest, false);
     const plan = await guest.vgpuGuest(['plan', '--json']);
-    expect(JSON.parse(plan.stdout).steps.at(-1)).toMatchObject({ id: 'set-ecc', verdict: { is: 'due' } });
+    expect(stepOf(plan)).toMatchObject({ verdict: { is: 'due' } });
     const first = await guest.vgpuGuest(['apply', '--json']);
     expect(first.code).toBe(3);
     expect(stepOf(first)).toMatchObject({
