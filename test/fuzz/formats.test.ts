@@ -13,7 +13,9 @@ const LONGEST = isLong ? 1024 * 1024 : 32 * 1024;
 const MOST_CPU_MS = isLong ? 15_000 : 400;
 /** What is done with a short one in no time is not asked for the long one, unless there is time for it. */
 const SHORT = 8 * 1024;
-const SHORT_CPU_MS = isLong ? 0 : 5;
+const SHORT_CPU_MS = isLong ? 0 : 20;
+/** Behind a lead every so manyth unit is tried, unless there is time for all. */
+const STRIDE = isLong ? 1 : 5;
 
 test('every format is looked at', () => {
   const files = readdirSync(join(import.meta.dirname, '../../src/formats')).map(file => basename(file, '.ts'));
@@ -38,8 +40,9 @@ describe.each(SUBJECTS.map(subject => [subject.name, subject] as const))('%s', (
   test('a long text takes no longer than a long text takes', { timeout: isLong ? 3_600_000 : 90_000 }, () => {
     const slow = [];
     for (const lead of ['', ...(subject.leads ?? [])]) {
-      for (const unit of UNITS) {
-        for (const end of ['', '\u0001']) {
+      for (const [index, unit] of UNITS.entries()) {
+        if (lead !== '' && index % STRIDE !== 0) continue;
+        for (const end of isLong ? ['', '\u0001'] : ['\u0001']) {
           const made = (length: number) => lead + unit.repeat(length / unit.length) + end;
           if (cpuMsOf(subject, made(SHORT)) < SHORT_CPU_MS) continue;
           const text = made(LONGEST);
