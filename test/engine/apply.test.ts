@@ -18,6 +18,7 @@ const MARKER = 'var/lib/vgpu-guest/resume.json';
 function guestInFolder() {
   const root = temporaryFolder();
   writeFiles(root, { 'etc/os-release': 'ID=debian\n' });
+  writeProgram(root, 'flock', 'exec /usr/bin/flock "$@"');
   setBoot(root, 'boot-1');
   // enables and disables by the links that systemctl makes
   writeProgram(

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { FAMILIES } from '../../src/facts/families.ts';
+import { changeRecordText, NOTHING_CHANGED, parseChangeRecord } from '../../src/formats/change-record.ts';
 import { parseCudaRunfile } from '../../src/formats/cuda-runfile.ts';
 import { findCudaFault, installerErrorLines } from '../../src/formats/cuda-words.ts';
 import { parseFramework } from '../../src/formats/dkms-framework.ts';
@@ -56,6 +57,8 @@ export interface Subject {
   readonly samples: readonly string[];
   /** Beginnings behind which a long rest is looked at closely. */
   readonly leads?: readonly string[];
+  /** How many times longer than others it may take, since a library reads it. */
+  readonly patience?: number;
 }
 
 const FIXTURES = join(import.meta.dirname, '../fixtures');
@@ -87,6 +90,19 @@ vnc: { passwordFile: /etc/vnc, listen: 10.0.0.1 }
 const bytes = (text: string) => Buffer.from(text.slice(0, 4096), 'latin1');
 
 export const SUBJECTS: readonly Subject[] = [
+  {
+    name: 'the record of changes',
+    files: ['change-record'],
+    read: text => parseChangeRecord(text),
+    samples: [
+      changeRecordText({
+        ...NOTHING_CHANGED,
+        files: { '/etc/nvidia/gridd.conf': { before: null, ours: ['0'.repeat(64)] } },
+        moves: [{ from: '/etc/old.tok', to: '/var/lib/vgpu-guest/set-aside/old.tok' }],
+        driver: { version: '570.211.01', before: null },
+      }),
+    ],
+  },
   {
     name: 'kernel releases',
     files: ['kernel-release'],
@@ -394,6 +410,7 @@ export const SUBJECTS: readonly Subject[] = [
   },
   {
     name: 'the configuration',
+    patience: 5,
     files: [],
     // a longer file is not read
     read: text => loadConfig({ path: '/etc/vgpu-guest/config.yaml', text: text.slice(0, 64 * 1024) }, []),
