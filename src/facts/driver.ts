@@ -61,7 +61,15 @@ export function isDriverInPlace(
 ): boolean {
   if (driver.installed !== version || driver.onDisk !== version) return false;
   if (config.driver.dkms && !isRegistered(driver, version, system.kernel)) return false;
-  return smi.answers || smi.code !== 127;
+  return smi.answers || lostFile(smi.code) === undefined;
+}
+
+/** nvidia-smi(1): code 12 is that its library cannot be found or loaded, as an installation that was ended in the middle leaves it. */
+const WITHOUT_LIBRARY = 12;
+
+/** What of the driver's own files is gone, by how nvidia-smi ended; undefined: nothing that it tells. */
+export function lostFile(code: number): string | undefined {
+  return code === 127 ? 'nvidia-smi' : code === WITHOUT_LIBRARY ? 'libnvidia-ml.so' : undefined;
 }
 
 function versionIn(text: string): string | undefined {

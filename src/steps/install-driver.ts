@@ -1,6 +1,6 @@
 import { blocked, due, settled, type Verdict, warned } from '../change.ts';
 import type { Config } from '../config/schema.ts';
-import { isDriverInPlace, isRegistered } from '../facts/driver.ts';
+import { isDriverInPlace, isRegistered, lostFile } from '../facts/driver.ts';
 import type { Facts } from '../facts/facts.ts';
 import { buildAhead, buildByDkms, hasSource, kernelsOf, lacksNext, load } from './driver-by-dkms.ts';
 import { installPackage, installWhatComes, newerThanHost } from './driver-by-package.ts';
@@ -109,7 +109,7 @@ function putInPlace(version: string | undefined, config: Config, seen: Seen, bef
   return blocked(`${because}, and ${path} is not there`, `copy the driver package to ${path}`);
 }
 
-function whatIsWanting(version: string | undefined, config: Config, { driver, system }: Seen): string {
+function whatIsWanting(version: string | undefined, config: Config, { driver, system, smi }: Seen): string {
   const { installed, onDisk } = driver;
   if (!installed)
     return onDisk ? `driver ${onDisk} does not come from a .run package` : 'no NVIDIA driver is installed';
@@ -118,6 +118,6 @@ function whatIsWanting(version: string | undefined, config: Config, { driver, sy
   if (!onDisk) return `driver ${version} has no modules for ${system.kernel}`;
   if (onDisk !== version) return `driver ${version} is installed, but its module on disk is ${onDisk}`;
   if (!config.driver.dkms || isRegistered(driver, version, system.kernel))
-    return `driver ${version} has lost nvidia-smi`;
+    return `driver ${version} has lost ${(!smi.answers && lostFile(smi.code)) || 'nvidia-smi'}`;
   return `driver ${version} is not registered with DKMS for ${system.kernel}`;
 }

@@ -16,6 +16,8 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /** As many moments as are asked for; the usual ones take half a minute. */
 const MOMENTS = Number(process.env.VGPU_GUEST_SIGNALS ?? 12);
 const SEED = 7;
+/** The installer keeps what it meets where its own files belong, also what an ended installation has left there. */
+const OF_THE_RUN = /^\/var\/lib\/(?:vgpu-guest\/(?:last-report|changes)\.json|nvidia\/(?:dirs|log|\d+))$/;
 
 interface Whole {
   readonly calls: number;
@@ -54,10 +56,9 @@ test.concurrent.each(MOMENTS_CHOSEN)(
     const { code, stderr } = await run.ended;
     const isOver = code === 0; // the signal came when everything was done
     if (!isOver) {
-      expect([code, stderr]).toEqual([
-        128 + constants.signals[first],
-        expect.stringContaining(`stopped by ${first}; what was begun can be run again`),
-      ]);
+      // Node lets go of its signals when it leaves, and a second one may come just then
+      expect([first, second].map(signal => signal && 128 + constants.signals[signal])).toContain(code);
+      expect(stderr).toContain(`stopped by ${first}; what was begun can be run again`);
     }
     expect(stderr).not.toMatch(/^\s+at |defect/m);
     expect(await leftRunning(guest)).toEqual([]);
@@ -125,7 +126,7 @@ test('whoever reads along and goes away does not end the run', async () => {
 interface Running {
   readonly child: ChildProcess;
   readonly said: () => string;
-  readonly ended: Promise<{ readonly code: number | null; readonly stderr: string }>;
+  readonly ended: Promise<{ readonly code: number; readonly stderr: string }>;
 }
 
 function start(guest: FolderGuest): Running {
@@ -135,7 +136,10 @@ function start(guest: FolderGuest): Running {
   child.stderr.on('data', (bytes: Buffer) => {
     stderr += bytes.toString('utf8');
   });
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stderr }));
+  const ended = once(child, 'close').then(([code, signal]) => ({
+    code: code ?? 128 + constants.signals[signal as NodeJS.Signals],
+    stderr,
+  }));
   return { child, said: () => stderr, ended };
 }
 
@@ -159,10 +163,10 @@ async function lockIsFree(guest: FolderGuest): Promise<boolean> {
   return (await guest.run('flock', '--nonblock', guest.at('/run/vgpu-guest/lock'), 'true')).code === 0;
 }
 
-/** Every guest has a token of its own, and what is said of a run is another text each time. */
+/** Every guest has a token of its own, and what is said and remembered of a run is another text each time. */
 function treeOf(guest: FolderGuest): Readonly<Record<string, string>> {
   const tree = guest.manifest();
   const token = tree[guest.tokenPath]?.split(' ').at(-1) ?? '';
-  const kept = Object.entries(tree).filter(([path]) => path !== '/var/lib/vgpu-guest/last-report.json');
+  const kept = Object.entries(tree).filter(([path]) => !OF_THE_RUN.test(path));
   return Object.fromEntries(kept.map(([path, what]) => [path, what.replace(token, 'TOKEN')]));
 }

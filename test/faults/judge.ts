@@ -1,3 +1,4 @@
+import { parseChangeRecord } from '../../src/formats/change-record.ts';
 import type { FolderGuest, Ran } from '../helpers/folder-guest.ts';
 import { leftRunning } from '../helpers/left-running.ts';
 import type { Journey } from './journeys.ts';
@@ -115,6 +116,13 @@ const WORDS = {
   EPERM: 'operation not permitted',
 } as const;
 
+/** `revert` goes by it, whenever it comes. */
+function faultOfRecord(guest: FolderGuest): readonly string[] {
+  const text = guest.read('/var/lib/vgpu-guest/changes.json');
+  const read = text === undefined ? undefined : parseChangeRecord(text);
+  return read && 'because' in read ? [`changes.json is no record: ${read.because}`] : [];
+}
+
 /** Every file that the program puts in place is an old one or a new one, and the guest can boot. */
 function judgeTree(guest: FolderGuest, { before, after, placed, sites }: Undisturbed): readonly string[] {
   const now = treeOf(guest);
@@ -126,6 +134,7 @@ function judgeTree(guest: FolderGuest, { before, after, placed, sites }: Undistu
     return !placed.has(found.split(' ').at(-1) ?? '');
   });
   return [
+    ...faultOfRecord(guest),
     ...torn.map(path => `${path} is neither the old nor a new one: ${now[path] ?? 'absent'}`),
     ...guest
       .list('/boot')

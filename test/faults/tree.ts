@@ -4,8 +4,8 @@ import type { FolderGuest } from '../helpers/folder-guest.ts';
 
 export type Tree = Readonly<Record<string, string>>;
 
-/** What is said of a run is another text each time. */
-const OF_THE_RUN = new Set(['/var/lib/vgpu-guest/last-report.json']);
+/** What is said of a run, and the record of what it wrote on the way: another text each time. */
+const OF_THE_RUN = new Set(['/var/lib/vgpu-guest/last-report.json', '/var/lib/vgpu-guest/changes.json']);
 
 export function treeOf(guest: FolderGuest): Tree {
   return Object.fromEntries(Object.entries(guest.manifest()).filter(([path]) => !OF_THE_RUN.has(path)));

@@ -404,6 +404,11 @@ describe('a guest with the driver', () => {
     expect(judge({ ...done, smi: bare.smi })).toEqual(install(`driver ${VERSION} has lost nvidia-smi`));
   });
 
+  test('whose installation was ended before its libraries is installed again', () => {
+    const smi = { answers: false, problem: "NVIDIA-SMI couldn't find libnvidia-ml.so library", code: 12 } as const;
+    expect(judge({ ...done, smi })).toEqual(install(`driver ${VERSION} has lost libnvidia-ml.so`));
+  });
+
   test('is blocked by what nvidia-smi says', () => {
     expect(judge({ ...done, smi: { answers: false, problem: 'No devices were found', code: 6 } })).toMatchObject({
       is: 'blocked',
