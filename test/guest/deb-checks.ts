@@ -47,7 +47,9 @@ export function debChecks(which: () => RealGuest, isLicensed: () => Promise<void
         const guest = which();
         await dpkg('--purge', 'vgpu-guest');
         for (const path of OURS) await guest.fail(['test', '-e', path], 1);
-        assert.equal(await guest.succeed(['find', '/etc', '-name', '*vgpu-guest*']), '');
+        // the driver stays, and with it what every initrd needs for it
+        const kept = ['!', '-path', '/etc/dracut.conf.d/50-vgpu-guest.conf'];
+        assert.equal(await guest.succeed(['find', '/etc', '-name', '*vgpu-guest*', ...kept]), '');
         assert.deepEqual(await listing(guest, GUESTS_OWN), own);
         await isLicensed();
       },

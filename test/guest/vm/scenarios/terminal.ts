@@ -29,7 +29,7 @@ export async function playTerminal(log: (line: string) => void, signal: AbortSig
           return folder;
         });
         await welcomed;
-        await terminal.shows(PROMPT, MINUTE_MS);
+        await terminal.shows(PROMPT, 4 * MINUTE_MS);
         assert.ok((await runningIn(folder)).length > 0, 'no process works in the folder of the guest');
       },
     ],
