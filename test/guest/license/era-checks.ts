@@ -4,13 +4,16 @@ import { begin, ERA_UNIT, griddOf, type LicenseBed, SERVICE_HOST, VWS } from './
 
 const DAEMON = '/root/nvidia-gridd';
 const LOADED = '/root/loaded-version';
+/** Of a busy machine: its first question is the one that is answered. */
+const UNHURRIED_S = 5;
 
 /** The stand-in by token: its words are those of its branch, so that the program meets each of them. */
 export function eraChecks(bed: LicenseBed): readonly Check[] {
   return ['470.256.02', '510.108.03', '525.147.05', '550.144.03'].map(version => [
     `the daemon of R${version.slice(0, 3)} speaks as its branch does`,
     async () => {
-      await begin(bed, { directory: { 'a.tok': bed.service.token() }, griddConf: '# nothing is set\n' });
+      const scene = { directory: { 'a.tok': bed.service.token() }, griddConf: '# nothing is set\n' };
+      await begin(bed, { ...scene, retryS: UNHURRIED_S });
       assert.deepEqual(await talkInEra(bed, version), [
         ...(version < '535' ? ['Configuration parameter ( ServerAddress  FeatureType) not set'] : []),
         'vGPU Software package (0)',
@@ -31,7 +34,7 @@ export function legacyEraChecks(bed: LicenseBed): readonly Check[] {
   return ['450.248.02', '470.256.02', '510.108.03'].map(version => [
     `the daemon of R${version.slice(0, 3)} speaks to a legacy server as its branch does`,
     async () => {
-      await begin(bed, { griddConf });
+      await begin(bed, { griddConf, retryS: UNHURRIED_S });
       const product = version < '460' ? 'Quadro Virtual Data Center Workstation' : VWS;
       if (version < '460') bed.service.setPool(product, 1);
       assert.deepEqual(await talkInEra(bed, version), [
