@@ -12,7 +12,7 @@ import { buildShim, type Fault, faultsAt, nameOf, type Site } from './shim.ts';
 const { values } = parseArgs({
   options: {
     all: { type: 'boolean', default: false },
-    count: { type: 'string', default: '120' },
+    count: { type: 'string', default: '80' },
     seed: { type: 'string', default: '1' },
     only: { type: 'string', default: '' },
     verbose: { type: 'boolean', default: false },

@@ -18,7 +18,7 @@ import { FAMILIES, type Journey, journeysOf } from './journeys.ts';
 const { values } = parseArgs({
   options: {
     all: { type: 'boolean', default: false },
-    count: { type: 'string', default: '50' },
+    count: { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
     only: { type: 'string', default: '' },
   },
