@@ -27,6 +27,8 @@ const { values } = parseArgs({
 const PATIENCE = 0.1;
 /** A run may meet its hanging program many times. */
 const LONGEST_MS = 300_000;
+/** What hangs inside of the installer is ended by the run's own deadline, after which that has a minute to finish. */
+const RUN_TIMEOUT = ['--run-timeout', '120s'];
 const KILLED = 137;
 const MOST_BYTES = 400 * 1024 ** 2;
 
@@ -174,7 +176,8 @@ function infect(guest: FolderGuest, program: string, { script }: Ailment): () =>
 
 async function runImpatiently(guest: FolderGuest, command: readonly string[]): Promise<{ ran: Ran; bytes: number }> {
   const measured = join(folder, guest.root.split('/').at(-1) ?? '');
-  const argv = [IMPATIENT, measured, String(PATIENCE), ...command, '--root', guest.root];
+  const deadline = command[0] === 'apply' ? RUN_TIMEOUT : [];
+  const argv = [IMPATIENT, measured, String(PATIENCE), ...command, ...deadline, '--root', guest.root];
   const { promise, resolve } = Promise.withResolvers<Ran>();
   const options = { env: { LANG: 'C.UTF-8' }, maxBuffer: 256 * 1024 ** 2, timeout: LONGEST_MS + 30_000 };
   const child = execFile(process.execPath, argv, options, (error, stdout, stderr) => {
