@@ -37,6 +37,6 @@ function lateness(ms: number, step: string | undefined): AgentError {
   const where = step === undefined ? '' : `, and is at ${step}`;
   return new AgentError(`the run has not come to its end within ${ms / 1_000} s (runTimeout)${where}: it is stopped`, {
     remedy:
-      'the end of /var/log/vgpu-guest.log says what was run last: end what hangs there, and run vgpu-guest apply again; what was begun can be run again',
+      'the end of /var/log/vgpu-guest.log says what was run last: end what hangs there, and run it again; what was begun can be run again',
   });
 }

@@ -1,9 +1,10 @@
 import type { Change } from '../change.ts';
 import { lookForAll, type Plan, plan } from '../engine/plan.ts';
-import { lookAt } from '../facts/facts.ts';
+import { type Look, lookAt } from '../facts/facts.ts';
 import type { GuestView } from '../guest/guest.ts';
 import { type PresentTexts, planJson, planText } from '../report/plan-report.ts';
 import { paintFor } from '../report/text.ts';
+import type { Step } from '../steps/step.ts';
 import { EXIT } from './exit.ts';
 import type { CommonOptions, Io, SettingOptions } from './io.ts';
 import { openEyesFor } from './open.ts';
@@ -15,18 +16,28 @@ export async function planCommand(options: CommonOptions & SettingOptions, io: I
   const steps = selectSteps(options.only, options.skip);
   const guest = openEyesFor(options, io);
   const { config } = await readConfig(guest, options, io.env);
-  const planned = plan(steps, config, await lookForAll(steps, lookAt(guest, config)));
-  const present = await presentTexts(guest, planned);
+  return await tellPlan(steps, lookAt(guest, config), options, io);
+}
+
+/** What these steps would change. */
+export async function tellPlan(
+  steps: readonly Step[],
+  look: Look,
+  options: CommonOptions & { readonly detailedExitcode?: boolean },
+  io: Io,
+): Promise<number> {
+  const planned = plan(steps, look.config, await lookForAll(steps, look));
+  const present = await presentTexts(look.guest, planned);
   if (options.json) io.json(planJson(planned, present));
   else {
     const told = options.quiet ? planned.filter(({ verdict }) => verdict.is === 'blocked') : planned;
     if (told.length > 0) io.out(planText(told, present, paintFor(process.stdout, options.color)));
   }
-  return exitCodeOfPlan(planned, options.detailedExitcode ?? false);
+  return exitCode(planned, options.detailedExitcode ?? false);
 }
 
 /** 4 where somebody must act first, else whether anything is due. */
-export function exitCodeOfPlan(planned: Plan, detailed: boolean): number {
+function exitCode(planned: Plan, detailed: boolean): number {
   if (planned.some(({ verdict }) => verdict.is === 'blocked')) return EXIT.blocked;
   return detailed && planned.some(({ verdict }) => verdict.is === 'due') ? EXIT.changes : EXIT.settled;
 }

@@ -1,16 +1,14 @@
 import { apply } from '../engine/apply.ts';
-import { lookForAll, plan } from '../engine/plan.ts';
 import { lookAt } from '../facts/facts.ts';
 import { reportJson, revertText } from '../report/apply-report.ts';
-import { planJson, planText } from '../report/plan-report.ts';
-import { paintFor } from '../report/text.ts';
 import { levelOf } from '../report/watch.ts';
 import type { RevertOptions } from '../steps/changed-files.ts';
 import { revertJourney } from '../steps/revert-journey.ts';
+import { openDeadline } from './deadline.ts';
 import { EXIT, exitCodeOfReport } from './exit.ts';
 import type { CommonOptions, Io } from './io.ts';
 import { openEyesFor, openGuestFor } from './open.ts';
-import { exitCodeOfPlan, presentTexts } from './plan.ts';
+import { tellPlan } from './plan.ts';
 import { readConfig } from './settings.ts';
 import { openTalk } from './talk.ts';
 
@@ -30,13 +28,23 @@ export async function revertCommand(options: Options, io: Io): Promise<number> {
   return options.plan ? await planRevert(options, asked, io) : await revert(options, asked, io);
 }
 
-async function revert(options: Options, asked: RevertOptions, io: Io): Promise<number> {
+async function revert(options: Options, asked: RevertOptions, given: Io): Promise<number> {
+  using deadline = openDeadline(given);
+  const { io } = deadline;
   const guest = openGuestFor(options, io);
   const { config } = await readConfig(guest, common(options), io.env);
+  deadline.begin(config.runTimeoutMs);
   const { log, watcher, close } = await openTalk(guest, options, io);
   try {
     const steps = revertJourney(asked);
-    const report = await apply({ guest, config, steps, watcher, stop: io.stop, reverts: true });
+    const report = await apply({
+      guest,
+      config,
+      steps,
+      watcher: deadline.watched(watcher),
+      stop: io.stop,
+      reverts: true,
+    });
     const text = revertText(report);
     log.write('debug', text, { outcome: report.outcome });
     if (options.json) io.json(reportJson(report));
@@ -50,15 +58,7 @@ async function revert(options: Options, asked: RevertOptions, io: Io): Promise<n
 async function planRevert(options: Options, asked: RevertOptions, io: Io): Promise<number> {
   const guest = openEyesFor(options, io);
   const { config } = await readConfig(guest, common(options), io.env);
-  const steps = revertJourney(asked);
-  const planned = plan(steps, config, await lookForAll(steps, lookAt(guest, config)));
-  const present = await presentTexts(guest, planned);
-  if (options.json) io.json(planJson(planned, present));
-  else {
-    const told = options.quiet ? planned.filter(({ verdict }) => verdict.is === 'blocked') : planned;
-    if (told.length > 0) io.out(planText(told, present, paintFor(process.stdout, options.color)));
-  }
-  return exitCodeOfPlan(planned, options.detailedExitcode ?? false);
+  return await tellPlan(revertJourney(asked), lookAt(guest, config), options, io);
 }
 
 /** What apply takes for settings are other options here: --driver names no package. */

@@ -21,3 +21,16 @@ test('a run that hangs is stopped before its caller stops it, says where, and ca
   guest.write('/usr/bin/dracut', dracut, 0o755);
   expect(await guest.vgpuGuest(['apply', ...STEPS])).toMatchObject({ code: 0 });
 });
+
+test('so is a revert', async () => {
+  using guest = makeFolderGuest({ prerequisites: 'installed', nouveau: 'not-bound' });
+  expect((await guest.vgpuGuest(['apply'])).code).toBe(0);
+  const hanging =
+    '#!/bin/sh\ncase "$*" in *stop*) exec /bin/sleep 600 ;; esac\nexec "$GUEST_ROOT/usr/bin/systemctl" "$@"\n';
+  guest.write('/usr/local/sbin/systemctl', hanging, 0o755);
+  const ran = await guest.vgpuGuest(['revert'], { VGPU_GUEST_RUN_TIMEOUT: '5s' });
+  expect(ran.code, ran.stderr).toBe(1);
+  expect(ran.stderr).toContain('within 5 s (runTimeout), and is at return-license: it is stopped');
+  guest.remove('/usr/local/sbin/systemctl');
+  expect((await guest.vgpuGuest(['revert'])).code).toBe(0);
+});
