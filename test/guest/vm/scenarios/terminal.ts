@@ -62,7 +62,7 @@ export async function playTerminal(log: (line: string) => void, signal: AbortSig
 
 /** A program on a pseudo terminal. */
 interface Terminal {
-  /** What was shown since this was asked last, once this is in it. */
+  /** What was shown since this was asked last, up to the wanted text, once that is in it. */
   shows(wanted: string | RegExp, deadlineMs: number): Promise<string>;
   type(text: string): void;
   ended(deadlineMs: number): Promise<number | null>;
@@ -87,13 +87,12 @@ function openTerminal(signal: AbortSignal): Terminal {
       shown += data;
     });
   }
-  const has = (wanted: string | RegExp, text: string) =>
-    typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text);
   return {
     async shows(wanted, deadlineMs) {
       const text = await until(`the terminal to show ${wanted}`, deadlineMs, signal, async () => {
         const since = shown.slice(seen);
-        if (has(wanted, since)) return since;
+        const found = upTo(wanted, since);
+        if (found !== undefined) return found;
         if (child.exitCode !== null) throw new Error(`the terminal is closed\n${shown.slice(-2_000)}`);
         return undefined;
       });
@@ -108,6 +107,16 @@ function openTerminal(signal: AbortSignal): Terminal {
       await exited;
     },
   };
+}
+
+/** The text up to the end of what is wanted: what is behind it may be wanted next. */
+function upTo(wanted: string | RegExp, text: string): string | undefined {
+  if (typeof wanted === 'string') {
+    const at = text.indexOf(wanted);
+    return at === -1 ? undefined : text.slice(0, at + wanted.length);
+  }
+  const match = wanted.exec(text);
+  return match === null ? undefined : text.slice(0, match.index + match[0].length);
 }
 
 /** Folders of virtual machines that are there, of whatever test. */
