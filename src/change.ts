@@ -47,6 +47,8 @@ export type Deed =
   | { readonly kind: 'add-unit'; readonly unit: 'vgpu-guest-screen.service' }
   /** Of the GPU at this address, from the next boot on; `before`: what it would have had then, where the driver has told already. */
   | { readonly kind: 'set-ecc'; readonly address: string; readonly ecc: Ecc; readonly before?: Ecc }
+  /** As it was before this program first set it; it is then forgotten. */
+  | { readonly kind: 'restore-ecc'; readonly address: string; readonly ecc: Ecc }
   /** A file as it was before this program first changed it. */
   | {
       readonly kind: 'restore';

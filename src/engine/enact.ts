@@ -25,7 +25,7 @@ import { removePackages } from './remove-packages.ts';
 import { renderXorg } from './render-xorg.ts';
 import { endJourney, forgetChanges, restore } from './restore.ts';
 import { makeStateFolder } from './resume.ts';
-import { setEcc } from './set-ecc.ts';
+import { restoreEcc, setEcc } from './set-ecc.ts';
 import type { Tell } from './tell.ts';
 import { whyDead } from './why-dead.ts';
 
@@ -87,6 +87,8 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
       return await proveCuda(guest, change.workshop, around.config, tell);
     case 'set-ecc':
       return await setEcc(guest, change, tell);
+    case 'restore-ecc':
+      return await restoreEcc(guest, change, tell);
     case 'restore':
       return await restore(guest, change);
     case 'remove-folder':

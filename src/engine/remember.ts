@@ -29,6 +29,8 @@ export async function remember(guest: Guest, change: Change): Promise<void> {
       return await rememberUnit(guest, change.unit);
     case 'install-driver':
       return await rememberDriver(guest, change);
+    case 'set-ecc':
+      return await rememberEcc(guest, change);
     default:
       return undefined;
   }
@@ -123,6 +125,20 @@ async function rememberDriver(guest: Guest, { version }: InstallDriver): Promise
   const present = /^.*\((\d+(?:\.\d+)+)\)/.exec(log ?? '')?.[1] ?? null;
   const before = record.driver ? record.driver.before : present;
   await write(guest, { ...record, driver: { version, before } });
+}
+
+/** How it stood, where the driver has told. */
+async function rememberEcc(guest: Guest, { address, before }: Extract<Change, { kind: 'set-ecc' }>): Promise<void> {
+  const record = await read(guest);
+  if (before === undefined || record.ecc?.[address] !== undefined) return;
+  await write(guest, { ...record, ecc: { ...record.ecc, [address]: before } });
+}
+
+/** It is as it was. */
+export async function forgetEcc(guest: Guest, address: string): Promise<void> {
+  const { ecc = {}, ...record } = await read(guest);
+  const others = Object.entries(ecc).filter(([each]) => each !== address);
+  await write(guest, { ...record, ...(others.length > 0 ? { ecc: Object.fromEntries(others) } : {}) });
 }
 
 /** Packages that are about to be installed, by the names they are asked for. */

@@ -41,6 +41,8 @@ const record = z.object({
   units: z.record(z.string(), unit),
   /** The driver of a package; `before`: the one whose place it took. */
   driver: z.object({ version: z.string(), before: z.string().nullable() }).optional(),
+  /** By the address of a GPU: what its memory would have done from the next boot on. */
+  ecc: z.record(z.string(), z.enum(['on', 'off'])).optional(),
 });
 
 /** What this program has changed on a guest, so that it can be put back; written ahead of each deed. */
@@ -75,7 +77,7 @@ export function changeRecordText(changes: ChangeRecord): string {
 }
 
 /** Nothing in it is left to be put back. */
-export function isNothing({ files, folders, moves, packages, units, driver }: ChangeRecord): boolean {
-  const lists = [Object.keys(files), folders, moves, packages, Object.keys(units)];
+export function isNothing({ files, folders, moves, packages, units, driver, ecc = {} }: ChangeRecord): boolean {
+  const lists = [Object.keys(files), folders, moves, packages, Object.keys(units), Object.keys(ecc)];
   return lists.every(list => list.length === 0) && driver === undefined;
 }

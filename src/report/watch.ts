@@ -145,6 +145,7 @@ export function describe(change: Change): string {
     case 'prove-cuda':
       return 'compile and run a small CUDA program';
     case 'set-ecc':
+    case 'restore-ecc':
       return `turn ECC of the GPU ${change.address} ${change.ecc}`;
     case 'restore':
       return `put back ${change.path}`;

@@ -5,10 +5,11 @@ import { filesOf, type RevertOptions, refuseUnreadable, standingOf } from './cha
 import { removeDriver } from './remove-driver.ts';
 import { removePackages } from './remove-packages.ts';
 import { present, restoreBlacklist } from './restore-blacklist.ts';
+import { eccToRestore, restoreEcc } from './restore-ecc.ts';
 import { pendingMoves, restoreFiles } from './restore-files.ts';
 import { defineStep } from './step.ts';
 
-const READS = ['record', 'driver', 'installedDriver', 'addedPackages'] as const;
+const READS = ['record', 'driver', 'installedDriver', 'addedPackages', 'smi'] as const;
 type Seen = Pick<Facts, (typeof READS)[number]>;
 
 /** Last of all: what has been put back is no change any more; what has not stays on record, for the next time. */
@@ -58,7 +59,12 @@ function whatStays({ record: fact, ...seen }: Seen, options: RevertOptions, ahea
     packages: seen.addedPackages.there.filter(name => !packagesGo.includes(name)),
   };
   const { driver: installed } = record;
-  return installed && driver !== undefined ? { ...stays, driver: installed } : stays;
+  const ecc = ahead.has(restoreEcc(options).id) ? [] : eccToRestore(fact, seen.smi);
+  return {
+    ...stays,
+    ...(installed && driver !== undefined ? { driver: installed } : {}),
+    ...(ecc.length > 0 ? { ecc: Object.fromEntries(ecc) } : {}),
+  };
 }
 
 /** What may lie in the folder of this program's own state. */

@@ -3,6 +3,7 @@ import { forgetChanges } from './forget-changes.ts';
 import { removeDriver } from './remove-driver.ts';
 import { removePackages } from './remove-packages.ts';
 import { restoreBlacklist } from './restore-blacklist.ts';
+import { restoreEcc } from './restore-ecc.ts';
 import { restoreFiles } from './restore-files.ts';
 import { restoreInitrd } from './restore-initrd.ts';
 import { restoreServices } from './restore-services.ts';
@@ -17,6 +18,7 @@ export function revertJourney(options: RevertOptions): readonly Step[] {
   return [
     stopGoingOn,
     returnLicense(options),
+    restoreEcc(options),
     restoreFiles(options),
     removeDriver(options),
     returnToScreen,

@@ -89,7 +89,8 @@ function untold(address: string, ecc: Ecc): Change {
   return { kind: 'set-ecc', address, ecc, because: 'the driver, which tells how ECC stands, is not there yet' };
 }
 
-function ofWord(word: string): Ecc | undefined {
+/** What a word of nvidia-smi says; undefined: neither. */
+export function ofWord(word: string): Ecc | undefined {
   return word === 'Enabled' ? 'on' : word === 'Disabled' ? 'off' : undefined;
 }
 

@@ -54,6 +54,55 @@ describe.each(['rhel', 'debian'] as const)('ECC on a guest of the %s family', fa
   });
 });
 
+test('a revert turns ECC on again after the next boot, and forgets that it was off', async () => {
+  using guest = await licensed();
+  guest.write(STATE, 'Enabled Enabled\n');
+  ask(guest, false);
+  await guest.vgpuGuest(['apply']);
+  expect((await guest.reboot()).resumed?.code).toBe(0);
+  expect(guest.read('/var/lib/vgpu-guest/changes.json')).toContain('"0000:00:06.0": "on"');
+
+  const reverted = await guest.vgpuGuest(['revert', '--json']);
+  expect(reverted.code).toBe(3);
+  expect(guest.read(STATE)).toBe('Disabled Enabled\n');
+  expect(guest.read('/var/lib/vgpu-guest/changes.json')).not.toContain('ecc');
+  expect((await guest.vgpuGuest(['revert'])).code).toBe(3); // nobody has rebooted yet
+
+  await guest.reboot();
+  expect(guest.read(STATE)).toBe('Enabled Enabled\n');
+  guest.forgetCalls();
+  expect((await guest.vgpuGuest(['revert', '--detailed-exitcode'])).code).toBe(0);
+  expect(guest.calls('change')).toEqual([]);
+});
+
+test('a revert turns ECC on again before the driver goes that it needs for it, and nothing is left on record', async () => {
+  using guest = await licensed();
+  guest.write(STATE, 'Enabled Enabled\n');
+  ask(guest, false);
+  await guest.vgpuGuest(['apply']);
+  await guest.reboot();
+  expect((await guest.vgpuGuest(['revert', '--driver', '--packages'])).code).toBe(3);
+  expect(guest.read(STATE)).toBe('Disabled Enabled\n');
+  expect(guest.read('/var/lib/vgpu-guest/changes.json')).toBeUndefined();
+});
+
+test('a revert that the host does not let turn ECC on again says how the rest goes on', async () => {
+  using guest = await licensed();
+  guest.write(STATE, 'Enabled Enabled\n');
+  ask(guest, false);
+  await guest.vgpuGuest(['apply']);
+  await guest.reboot();
+  const said = 'Unable to set ECC mode for GPU 00000000:00:06.0: Not Supported';
+  guest.write('/var/lib/stubs/ecc-refusal', `0\n${said}\nTreating as warning and moving on.\nAll done.\n`);
+  const refused = await guest.vgpuGuest(['revert']);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain(said);
+  expect(refused.stderr).toContain('vgpu-guest revert --force');
+  const forced = await guest.vgpuGuest(['revert', '--force']);
+  expect(forced.code).toBe(0);
+  expect(forced.stderr).toContain('nvidia-smi -i 0000:00:06.0 -e 1 sets it');
+});
+
 describe('a host that does not allow it', () => {
   test('is named with the words of nvidia-smi, although that ends well', async () => {
     using guest = await licensed();

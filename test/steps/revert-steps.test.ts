@@ -56,6 +56,7 @@ const LICENSED = {
   addedPackages: { there: ['gcc-7-3.9.1.x86_64'], removable: ['gcc-7-3.9.1.x86_64'], needed: [], problem: undefined },
   reverted: { inThisBoot: false, hasNouveau: true },
   gpus: [{ address: '0000:00:06.0', driver: 'nvidia' }],
+  smi: { answers: true, gpus: [] },
   blacklist: { own: undefined, rivals: ['nouveau'], holders: new Map([['nouveau', { path: BLACKLIST }]]) },
 } as unknown as Facts;
 const GONE = {
@@ -246,5 +247,53 @@ describe('a reboot', () => {
     const without = { ...reverted, hasNouveau: false };
     expect(verdicts(NO, { ...after, blacklist, gpus, reverted: without })['return-to-nouveau']?.is).toBe('settled');
     expect(verdicts(NO, { ...after, gpus, reverted })['return-to-nouveau']?.is).toBe('settled');
+  });
+});
+
+describe('a GPU whose ECC apply has turned off', () => {
+  const address = '0000:00:06.0';
+  const settings = { ...NOTHING_CHANGED, ecc: { [address]: 'on' as const } };
+  const record = recordOf([], { record: settings });
+  const smiWith = (current: string, pending: string) =>
+    ({ answers: true, gpus: [{ address, ecc: { current, pending } }] }) as unknown as Facts['smi'];
+  const addedPackages = { there: [], removable: [], needed: [], problem: undefined };
+  const seen = (smi: Facts['smi'], more: Partial<Facts> = {}) => ({ record, addedPackages, smi, ...more });
+  const staysOf = (verdict: Verdict | undefined) =>
+    verdict?.is === 'due' && verdict.changes[0].kind === 'forget-changes' ? verdict.changes[0].stays : 'kept';
+
+  test('has it again after the next boot', () => {
+    const all = verdicts(NO, seen(smiWith('Disabled', 'Disabled')));
+    expect(all['restore-ecc']).toMatchObject({
+      changes: [
+        { kind: 'mark-boot' },
+        { kind: 'restore-ecc', address, ecc: 'on', because: `ECC of the GPU ${address} was on before` },
+      ],
+    });
+    expect(staysOf(all['forget-changes'])).toBeUndefined();
+    expect(kindsOf(all['return-to-nouveau'])).toEqual(['reboot']);
+  });
+
+  test('is let alone where somebody has turned it on again', () => {
+    const all = verdicts(NO, seen(smiWith('Disabled', 'Enabled')));
+    expect(all['restore-ecc']?.is).toBe('settled');
+    expect(staysOf(all['forget-changes'])).toBeUndefined();
+  });
+
+  test.each<[string, RevertOptions, Facts['smi'], RegExp]>([
+    ['no driver can tell it', NO, { answers: false, problem: 'there is no nvidia-smi', code: 127 }, /no nvidia-smi/],
+    ['that is forced', { ...NO, force: true }, smiWith('Disabled', 'Disabled'), /-e 1 sets it$/],
+  ])('stays as it is where %s, and on record', (_, options, smi, warning) => {
+    const all = verdicts(options, seen(smi));
+    expect(all['restore-ecc']).toMatchObject({ is: 'settled', warnings: [expect.stringMatching(warning)] });
+    expect(all['forget-changes']).toMatchObject({ is: 'settled', because: 'on record is what is still changed' });
+  });
+
+  test('asks for the reboot until there was one', () => {
+    const reverted = { inThisBoot: true, hasNouveau: true };
+    const restored = seen(smiWith('Disabled', 'Enabled'), { record: recordOf([]) });
+    expect(verdicts(NO, { ...restored, reverted })['return-to-nouveau']).toMatchObject({
+      changes: [{ because: `ECC of the GPU ${address} is Disabled until a reboot, then Enabled` }],
+    });
+    expect(verdicts(NO, restored)['return-to-nouveau']?.is).toBe('settled');
   });
 });
