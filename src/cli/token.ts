@@ -12,6 +12,7 @@ import { reportJson, reportText } from '../report/apply-report.ts';
 import { type InspectedToken, tokenJson, tokenText } from '../report/token-report.ts';
 import { levelOf } from '../report/watch.ts';
 import { NEW_TOKEN, remedyForDates } from '../steps/place-token.ts';
+import { openDeadline } from './deadline.ts';
 import { EXIT, exitCodeOfReport } from './exit.ts';
 import type { CommonOptions, Io } from './io.ts';
 import { openGuestFor } from './open.ts';
@@ -49,13 +50,16 @@ async function inspect(guest: GuestView, path: string): Promise<InspectedToken> 
 }
 
 /** Replaces the token, and puts the old one back where the new one brings no license. */
-export async function tokenRotateCommand(options: TokenOptions, io: Io): Promise<number> {
+export async function tokenRotateCommand(options: TokenOptions, given: Io): Promise<number> {
+  using deadline = openDeadline(given);
+  const { io } = deadline;
   const guest = openGuestFor(options, io);
   const token = isUrl(options.argument) ? options.argument : guestPath(options.argument, options.root, 'token rotate');
   const { config, asked } = await readConfig(guest, options, io.env);
   if (isUrl(token) && !token.startsWith('https://')) {
     throw new AgentError(`${withoutSecrets(token)}: a token is downloaded by https only`, { fault: 'usage' });
   }
+  deadline.begin(config.runTimeoutMs);
   const { log, watcher, close } = await openTalk(guest, options, io);
   try {
     const configPath = namedConfigPath(options, io.env);
@@ -64,7 +68,7 @@ export async function tokenRotateCommand(options: TokenOptions, io: Io): Promise
       guest,
       config,
       token,
-      watcher,
+      watcher: deadline.watched(watcher),
       stop: io.stop,
       resume: {
         settings: asked,
