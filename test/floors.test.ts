@@ -3,7 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 
 const SRC = resolve(import.meta.dirname, '../src');
-/** Floors count from the ground; a file imports from its own room and from lower floors only. */
+/** Floors count from the ground; a file imports from its own floor and from lower ones only. */
 const FLOORS: Readonly<Record<string, number>> = {
   '': 1, // change.ts, errors.ts; main.ts stands on the roof
   formats: 1,
@@ -17,10 +17,19 @@ const FLOORS: Readonly<Record<string, number>> = {
   cli: 7,
 };
 const ROOF = 8;
+/** The rooms of a floor know its hall and themselves; these look into others as well. */
+const NEIGHBOURS: Readonly<Record<string, readonly string[]>> = {
+  'formats/gpu': ['formats/driver'],
+  'formats/screen': ['formats/gpu'],
+  'facts/gpu': ['facts/driver'],
+  'facts/screen': ['facts/gpu'],
+  'steps/revert': ['steps/driver', 'steps/gpu', 'steps/screen'],
+};
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(file => /(?<!\.d)\.ts$/.test(file));
 const roomOf = (file: string) => (dirname(file) === '.' ? '' : dirname(file));
-const floorOf = (file: string) => (file === 'main.ts' ? ROOF : (FLOORS[roomOf(file)] ?? Number.NaN));
+const nameOf = (file: string) => roomOf(file).split('/')[0] ?? '';
+const floorOf = (file: string) => (file === 'main.ts' ? ROOF : (FLOORS[nameOf(file)] ?? Number.NaN));
 const importsOf = (file: string) =>
   [...readFileSync(join(SRC, file), 'utf8').matchAll(/(?:from|import\()\s*'([^']+)'/g)].map(([, name]) => name ?? '');
 const inner = (file: string) =>
@@ -28,20 +37,27 @@ const inner = (file: string) =>
     .filter(name => name.startsWith('.') && name.endsWith('.ts'))
     .map(name => relative(SRC, resolve(SRC, dirname(file), name)));
 
-test.each(files)('%s imports from its own room and from lower floors only', file => {
+test.each(files)('%s imports from its own floor and from lower ones only', file => {
   const allowed = (target: string) =>
-    roomOf(target) === roomOf(file) || floorOf(target) < floorOf(file) || isSharedWord(target, file);
+    nameOf(target) === nameOf(file) || floorOf(target) < floorOf(file) || isSharedWord(target, file);
   expect(inner(file).filter(target => !allowed(target))).toEqual([]);
 });
 
 /** formats and the shared words lie on one floor, as do facts and the config that they look for. */
 function isSharedWord(target: string, file: string): boolean {
   return (
-    (roomOf(file) === 'formats' && roomOf(target) === '') || (roomOf(file) === 'facts' && roomOf(target) === 'config')
+    (nameOf(file) === 'formats' && nameOf(target) === '') || (nameOf(file) === 'facts' && nameOf(target) === 'config')
   );
 }
 
-test.each(files.filter(file => !['guest', 'report'].includes(roomOf(file)) && file !== 'main.ts'))(
+test.each(files.filter(file => roomOf(file).includes('/')))('%s knows no room of its floor but its own', file => {
+  const others = inner(file)
+    .map(roomOf)
+    .filter(room => room.startsWith(`${nameOf(file)}/`) && room !== roomOf(file));
+  expect(others.filter(room => !NEIGHBOURS[roomOf(file)]?.includes(room))).toEqual([]);
+});
+
+test.each(files.filter(file => !['guest', 'report'].includes(nameOf(file)) && file !== 'main.ts'))(
   '%s leaves the operating system to the room guest',
   file => {
     const system = importsOf(file).filter(name =>

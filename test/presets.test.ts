@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../src/config/load.ts';
 import type { Facts } from '../src/facts/facts.ts';
-import { configureGridd } from '../src/steps/configure-gridd.ts';
+import { configureGridd } from '../src/steps/license/configure-gridd.ts';
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const TEMPLATE = readFileSync(new URL('fixtures/gridd/gridd.conf.template', import.meta.url), 'utf8');

@@ -1,5 +1,5 @@
-import { CUDA_PROOF } from '../facts/cuda.ts';
-import { findCudaFault } from '../formats/cuda-words.ts';
+import { CUDA_PROOF } from '../facts/gpu/cuda.ts';
+import { findCudaFault } from '../formats/gpu/cuda-words.ts';
 import { defineSubject, evidence, seen } from './check.ts';
 
 /** The CUDA toolkit, where one is asked for. */

@@ -1,8 +1,8 @@
 import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
-import { failureOf, GRIDD_BINARY, GRIDD_CONF, GRIDD_UNIT, isRunning } from '../facts/gridd.ts';
+import { failureOf, GRIDD_BINARY, GRIDD_CONF, GRIDD_UNIT, isRunning } from '../facts/license/gridd.ts';
+import { tokenChangedUs } from '../facts/license/token-files.ts';
 import { STATE_FOLDER, stateFolderFault } from '../facts/surroundings.ts';
-import { tokenChangedUs } from '../facts/token-files.ts';
 import { timeOf } from '../formats/time.ts';
 import { defineSubject, evidence, type Found, seen, unknown } from './check.ts';
 import {

@@ -1,4 +1,4 @@
-import { GRIDD_BINARY, GRIDD_UNIT } from '../facts/gridd.ts';
+import { GRIDD_BINARY, GRIDD_UNIT } from '../facts/license/gridd.ts';
 import { defineSubject, evidence, type Found, seen } from './check.ts';
 import { commandsOf } from './commands.ts';
 import { logEvidence, needsLicense, standing, unitEvidence, versionEvidence } from './situation.ts';

@@ -1,4 +1,4 @@
-import type { SmiGpu, SmiSetting } from '../facts/smi.ts';
+import type { SmiGpu, SmiSetting } from '../facts/gpu/smi.ts';
 import { defineSubject, evidence, seen } from './check.ts';
 import { licenseEvidence } from './situation.ts';
 

@@ -1,9 +1,9 @@
 import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
-import { GRIDD_CONF } from '../facts/gridd.ts';
-import { asksForLicense, virtualization } from '../facts/licensing.ts';
-import { readGriddConf } from '../formats/gridd-conf.ts';
-import { faultOfGriddValue, GRIDD_KEYS } from '../formats/gridd-keys.ts';
+import { GRIDD_CONF } from '../facts/license/gridd.ts';
+import { asksForLicense, virtualization } from '../facts/license/licensing.ts';
+import { readGriddConf } from '../formats/license/gridd-conf.ts';
+import { faultOfGriddValue, GRIDD_KEYS } from '../formats/license/gridd-keys.ts';
 import { defineSubject, evidence, type Found, seen } from './check.ts';
 import {
   branchOf,

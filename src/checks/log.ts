@@ -1,6 +1,6 @@
 import type { Facts } from '../facts/facts.ts';
-import { virtualization } from '../facts/licensing.ts';
-import type { GriddSign } from '../formats/license-log.ts';
+import { virtualization } from '../facts/license/licensing.ts';
+import type { GriddSign } from '../formats/license/license-log.ts';
 import { timeOf } from '../formats/time.ts';
 import { defineSubject, type Evidence, evidence, type Found, seen, unknown } from './check.ts';
 import { confEvidence, gravity, licenseEvidence, logEvidence, standing, unitEvidence } from './situation.ts';

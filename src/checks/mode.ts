@@ -1,5 +1,5 @@
-import { virtualization } from '../facts/licensing.ts';
-import type { SmiGpu } from '../facts/smi.ts';
+import type { SmiGpu } from '../facts/gpu/smi.ts';
+import { virtualization } from '../facts/license/licensing.ts';
 import { defineSubject, type Found, seen, unknown } from './check.ts';
 import {
   confEvidence,

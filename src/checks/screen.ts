@@ -1,8 +1,8 @@
 import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
-import { shownBy } from '../facts/graphics.ts';
-import { choices, whichGpu } from '../facts/which-gpu.ts';
-import { complaint, isAt, type Place, placesIn } from '../facts/xorg-places.ts';
+import { choices, whichGpu } from '../facts/gpu/which-gpu.ts';
+import { shownBy } from '../facts/screen/graphics.ts';
+import { complaint, isAt, type Place, placesIn } from '../facts/screen/xorg-places.ts';
 import { defineSubject, type Evidence, evidence, type Found, seen } from './check.ts';
 
 /** What is shown, by which GPU, and why a screen stays black. */

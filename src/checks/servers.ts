@@ -1,5 +1,5 @@
 import type { Facts } from '../facts/facts.ts';
-import type { LicenseServer } from '../facts/servers.ts';
+import type { LicenseServer } from '../facts/license/servers.ts';
 import { timeOf } from '../formats/time.ts';
 import type { Probe } from '../guest/guest.ts';
 import { defineSubject, type Evidence, evidence, type Found, seen, unknown } from './check.ts';

@@ -1,14 +1,14 @@
 import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
-import { GRIDD_CONF } from '../facts/gridd.ts';
-import type { GriddSaid } from '../facts/gridd-log.ts';
-import { asksForLicense, virtualization } from '../facts/licensing.ts';
-import { readGriddConf } from '../formats/gridd-conf.ts';
-import type { GriddSign } from '../formats/license-log.ts';
-import { featureOfProduct } from '../formats/nvidia-smi.ts';
+import { GRIDD_CONF } from '../facts/license/gridd.ts';
+import type { GriddSaid } from '../facts/license/gridd-log.ts';
+import { asksForLicense, virtualization } from '../facts/license/licensing.ts';
+import { featureOfProduct } from '../formats/gpu/nvidia-smi.ts';
+import { readGriddConf } from '../formats/license/gridd-conf.ts';
+import type { GriddSign } from '../formats/license/license-log.ts';
+import { judgeDates, type TokenClaims } from '../formats/license/token.ts';
 import { nameOfSignal } from '../formats/signals.ts';
 import { timeOf } from '../formats/time.ts';
-import { judgeDates, type TokenClaims } from '../formats/token.ts';
 import { type Evidence, evidence, type Found } from './check.ts';
 
 /** Whether this guest is to be licensed at all: by its configuration, by its vGPU, or by what somebody has put in place by hand. */

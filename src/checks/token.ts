@@ -1,6 +1,6 @@
 import type { Facts } from '../facts/facts.ts';
+import { judgeDates, type TokenClaims, type Untimely } from '../formats/license/token.ts';
 import { timeOf } from '../formats/time.ts';
-import { judgeDates, type TokenClaims, type Untimely } from '../formats/token.ts';
 import { defineSubject, type Evidence, evidence, type Found, seen } from './check.ts';
 import {
   branchOf,

@@ -1,7 +1,7 @@
 import serviceTemplate from '../../units/vgpu-guest-license.service';
 import timerText from '../../units/vgpu-guest-license.timer';
-import { waitForLicense } from '../engine/license-wait.ts';
-import { watchLicense } from '../engine/license-watch.ts';
+import { waitForLicense } from '../engine/license/license-wait.ts';
+import { watchLicense } from '../engine/license/license-watch.ts';
 import { AgentError } from '../errors.ts';
 import { unitText } from '../formats/systemd-unit.ts';
 import type { Guest } from '../guest/guest.ts';

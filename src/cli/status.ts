@@ -1,9 +1,9 @@
 import { lookForAll, plan, rebootNeeded } from '../engine/plan.ts';
 import { type Look, lookAt } from '../facts/facts.ts';
-import { shownBy } from '../facts/graphics.ts';
+import { shownBy } from '../facts/screen/graphics.ts';
 import { type StatusJson, statusJson, statusText } from '../report/status-report.ts';
-import { licenseOf } from '../steps/await-license.ts';
 import { journey } from '../steps/index.ts';
+import { licenseOf } from '../steps/license/await-license.ts';
 import { EXIT } from './exit.ts';
 import type { CommonOptions, Io } from './io.ts';
 import { openEyesFor } from './open.ts';

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { faultOfGriddValue } from '../formats/gridd-keys.ts';
+import { faultOfGriddValue } from '../formats/license/gridd-keys.ts';
 
 /** `license.feature` → the number that gridd.conf's FeatureType takes (SUSE's and NVIDIA's guides); `auto` writes none. */
 export const FEATURE_TYPES = { vapps: 0, vgpu: 1, vws: 2, compute: 4 } as const;

@@ -3,17 +3,17 @@ import type { Argv, Change, Verdict } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
 import { collect, type Look, lookAt } from '../facts/facts.ts';
-import { GRIDD_UNIT } from '../facts/gridd.ts';
+import { GRIDD_UNIT } from '../facts/license/gridd.ts';
 import type { Guest } from '../guest/guest.ts';
-import { type License, licenseOf } from '../steps/await-license.ts';
+import { type License, licenseOf } from '../steps/license/await-license.ts';
 import type { Step } from '../steps/step.ts';
 import { clearLeftovers } from './clear-leftovers.ts';
 import { CLOCK_STEP_US, type Enactable, enact, NoLicense } from './enact.ts';
+import { whyDead } from './license/why-dead.ts';
 import { lookForAll, plan } from './plan.ts';
 import { remember } from './remember.ts';
 import { arrangeResume, endResume, type ResumeMarker, readMarker, refuseLoop } from './resume.ts';
 import type { Tell } from './tell.ts';
-import { whyDead } from './why-dead.ts';
 
 export type StepOutcome = 'settled' | 'changed' | 'reboot-needed' | 'blocked' | 'failed' | 'unlicensed' | 'not-reached';
 

@@ -1,5 +1,5 @@
 import { AgentError } from '../errors.ts';
-import { WORKSHOPS } from '../facts/room.ts';
+import { WORKSHOPS } from '../facts/driver/room.ts';
 import type { Guest } from '../guest/guest.ts';
 import { LAST_REPORT } from './resume.ts';
 import type { Tell } from './tell.ts';

@@ -3,36 +3,36 @@ import type { Argv, Change, ServiceAction } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import { AgentError, messageOf } from '../errors.ts';
 import type { Family } from '../facts/families.ts';
-import { GRIDD_UNIT } from '../facts/gridd.ts';
+import { GRIDD_UNIT } from '../facts/license/gridd.ts';
 import { findCloudInitInstalling, findNeighbours, INITRD_PROGRAMS, MODULE_PROGRAMS } from '../facts/neighbours.ts';
 import { STATE_DIRECTORY } from '../facts/record.ts';
-import { REVERTED } from '../facts/reverted.ts';
+import { REVERTED } from '../facts/revert/reverted.ts';
 import type { Guest } from '../guest/guest.ts';
-import { awaitLicense } from './await-license.ts';
 import { awaitNeighbours } from './await-neighbours.ts';
+import { fetchPackage } from './driver/fetch-package.ts';
+import { installDriver } from './driver/install-driver.ts';
+import { rebuildInitrd } from './driver/rebuild-initrd.ts';
+import { removeDriver } from './driver/remove-driver.ts';
 import { failedCommand } from './failed-command.ts';
-import { fetchPackage } from './fetch-package.ts';
-import { fetchToken } from './fetch-token.ts';
-import { installCuda } from './install-cuda.ts';
-import { installDriver } from './install-driver.ts';
-import { installRemembered } from './install-remembered.ts';
+import { installCuda } from './gpu/install-cuda.ts';
+import { proveCuda } from './gpu/prove-cuda.ts';
+import { restoreEcc, setEcc } from './gpu/set-ecc.ts';
+import { awaitLicense } from './license/await-license.ts';
+import { fetchToken } from './license/fetch-token.ts';
+import { whyDead } from './license/why-dead.ts';
 import { addScreenUnit, removeUnit } from './own-units.ts';
-import { proveCuda } from './prove-cuda.ts';
-import { rebuildInitrd } from './rebuild-initrd.ts';
+import { installRemembered } from './packages/install-remembered.ts';
+import { removePackages } from './packages/remove-packages.ts';
 import { freeName, rememberUnit } from './remember.ts';
-import { removeDriver } from './remove-driver.ts';
-import { removePackages } from './remove-packages.ts';
-import { renderXorg } from './render-xorg.ts';
 import { endJourney, forgetChanges, restore } from './restore.ts';
 import { makeStateFolder } from './resume.ts';
-import { restoreEcc, setEcc } from './set-ecc.ts';
+import { renderXorg } from './screen/render-xorg.ts';
 import type { Tell } from './tell.ts';
-import { whyDead } from './why-dead.ts';
 
 /** A deed that is done at once; a reboot ends the run instead. */
 export type Enactable = Exclude<Change, { kind: 'reboot' }>;
 
-export interface Surroundings {
+interface Surroundings {
   readonly guest: Guest;
   readonly config: Config;
   readonly family: Family | undefined;

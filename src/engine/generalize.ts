@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { lookAt } from '../facts/facts.ts';
-import { GRIDD_UNIT } from '../facts/gridd.ts';
+import { GRIDD_UNIT } from '../facts/license/gridd.ts';
 import { STATE_DIRECTORY } from '../facts/record.ts';
 import type { Guest } from '../guest/guest.ts';
 import { failedCommand } from './failed-command.ts';

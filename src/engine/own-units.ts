@@ -1,6 +1,6 @@
 import template from '../../units/vgpu-guest-screen.service';
 import type { Argv } from '../change.ts';
-import { pathOfUnit } from '../facts/own-units.ts';
+import { pathOfUnit } from '../facts/revert/own-units.ts';
 import { unitText } from '../formats/systemd-unit.ts';
 import type { Guest } from '../guest/guest.ts';
 import { failedCommand } from './failed-command.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { dirname } from 'node:path/posix';
 import type { Change, InstallDriver } from '../change.ts';
 import { AgentError } from '../errors.ts';
-import { GRIDD_UNIT } from '../facts/gridd.ts';
+import { GRIDD_UNIT } from '../facts/license/gridd.ts';
 import { CHANGES, lookAtContent, ORIGINALS, readChanges, STATE_DIRECTORY } from '../facts/record.ts';
 import { type ChangeRecord, changeRecordText, type FileRecord } from '../formats/change-record.ts';
 import type { Guest, GuestView } from '../guest/guest.ts';

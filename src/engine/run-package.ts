@@ -1,6 +1,6 @@
 import type { InstallDriver } from '../change.ts';
 import { AgentError } from '../errors.ts';
-import { lookAtDkms } from '../facts/driver.ts';
+import { lookAtDkms } from '../facts/driver/driver.ts';
 import { STATE_DIRECTORY } from '../facts/record.ts';
 import {
   findDkmsWarning,
@@ -8,7 +8,7 @@ import {
   findSkippedErrors,
   type InstallerFailure,
   installerErrors,
-} from '../formats/installer-log.ts';
+} from '../formats/driver/installer-log.ts';
 import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest, Outcome } from '../guest/guest.ts';
 import { makeStateFolder } from './resume.ts';

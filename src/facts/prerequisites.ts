@@ -1,8 +1,8 @@
 import type { Argv } from '../change.ts';
 import type { GuestView } from '../guest/guest.ts';
+import type { KernelsFact } from './driver/kernels.ts';
 import type { Look } from './facts.ts';
 import type { Family, PackageManager, Requirement } from './families.ts';
-import type { KernelsFact } from './kernels.ts';
 
 /** What the driver's build needs and the guest has not got. */
 export interface PrerequisitesFact {

@@ -1,10 +1,10 @@
 import type { Facts } from '../facts/facts.ts';
-import type { Gpu } from '../facts/gpus.ts';
-import type { Shown } from '../facts/graphics.ts';
-import { failureOf } from '../facts/gridd.ts';
-import type { SmiGpu, SmiSetting } from '../facts/smi.ts';
-import { isMigProfile } from '../formats/nvidia-smi.ts';
-import type { License } from '../steps/await-license.ts';
+import type { Gpu } from '../facts/gpu/gpus.ts';
+import type { SmiGpu, SmiSetting } from '../facts/gpu/smi.ts';
+import { failureOf } from '../facts/license/gridd.ts';
+import type { Shown } from '../facts/screen/graphics.ts';
+import { isMigProfile } from '../formats/gpu/nvidia-smi.ts';
+import type { License } from '../steps/license/await-license.ts';
 import { visible } from './visible.ts';
 
 /** What the report needs to know. */

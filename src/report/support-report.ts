@@ -1,4 +1,4 @@
-import type { BundleEntry } from '../engine/support-bundle.ts';
+import type { BundleEntry } from '../engine/support/bundle.ts';
 import { visible } from './visible.ts';
 
 /** A bundle that has been written. */

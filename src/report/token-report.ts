@@ -1,6 +1,6 @@
-import type { TokenFact } from '../facts/token.ts';
+import type { TokenFact } from '../facts/license/token.ts';
+import { TOLERANCE_US, type TokenClaims } from '../formats/license/token.ts';
 import { timeOf } from '../formats/time.ts';
-import { TOLERANCE_US, type TokenClaims } from '../formats/token.ts';
 import { indent, printable } from './text.ts';
 import { visible } from './visible.ts';
 

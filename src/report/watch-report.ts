@@ -1,4 +1,4 @@
-import type { Watched } from '../engine/license-watch.ts';
+import type { Watched } from '../engine/license/license-watch.ts';
 import { timeOf } from '../formats/time.ts';
 
 /** `vgpu-guest/license-watch/1` */

@@ -1,7 +1,7 @@
 import type { Facts } from '../facts/facts.ts';
-import { blacklistNouveau } from './blacklist-nouveau.ts';
-import { installPrerequisites } from './install-prerequisites.ts';
-import { rebuildInitrd } from './rebuild-initrd.ts';
+import { blacklistNouveau } from './driver/blacklist-nouveau.ts';
+import { installPrerequisites } from './driver/install-prerequisites.ts';
+import { rebuildInitrd } from './driver/rebuild-initrd.ts';
 import type { Step } from './step.ts';
 
 /** What can be done, and proved, on a machine without a GPU: all that would need a reboot later. */

@@ -1,20 +1,20 @@
-import { awaitLicense } from './await-license.ts';
-import { blacklistNouveau } from './blacklist-nouveau.ts';
-import { configureGridd } from './configure-gridd.ts';
-import { installCuda } from './install-cuda.ts';
-import { installDriver } from './install-driver.ts';
-import { installPrerequisites } from './install-prerequisites.ts';
-import { leaveNouveau } from './leave-nouveau.ts';
-import { patchXorg } from './patch-xorg.ts';
-import { placeToken } from './place-token.ts';
-import { rebuildInitrd } from './rebuild-initrd.ts';
-import { restartDisplayManager } from './restart-display-manager.ts';
-import { restartGridd } from './restart-gridd.ts';
-import { returnToScreen } from './return-to-screen.ts';
-import { setEcc } from './set-ecc.ts';
-import { shareScreen } from './share-screen.ts';
+import { blacklistNouveau } from './driver/blacklist-nouveau.ts';
+import { installDriver } from './driver/install-driver.ts';
+import { installPrerequisites } from './driver/install-prerequisites.ts';
+import { leaveNouveau } from './driver/leave-nouveau.ts';
+import { rebuildInitrd } from './driver/rebuild-initrd.ts';
+import { installCuda } from './gpu/install-cuda.ts';
+import { setEcc } from './gpu/set-ecc.ts';
+import { awaitLicense } from './license/await-license.ts';
+import { configureGridd } from './license/configure-gridd.ts';
+import { placeToken } from './license/place-token.ts';
+import { restartGridd } from './license/restart-gridd.ts';
+import { patchXorg } from './screen/patch-xorg.ts';
+import { restartDisplayManager } from './screen/restart-display-manager.ts';
+import { returnToScreen } from './screen/return-to-screen.ts';
+import { shareScreen } from './screen/share-screen.ts';
+import { watchScreen } from './screen/watch-screen.ts';
 import type { Step } from './step.ts';
-import { watchScreen } from './watch-screen.ts';
 
 /** From a bare guest to a licensed one, in this order. */
 export const journey: readonly Step[] = [

@@ -3,7 +3,7 @@ import { readConfig } from '../../src/cli/settings.ts';
 import { apply, type Report, type Run, type Watcher } from '../../src/engine/apply.ts';
 import { openGuest } from '../../src/guest/open-guest.ts';
 import { journey } from '../../src/steps/index.ts';
-import { revertJourney } from '../../src/steps/revert-journey.ts';
+import { revertJourney } from '../../src/steps/revert/revert-journey.ts';
 import { isPowerCut, withPowerCut } from '../helpers/cut.ts';
 import { type FolderGuest, makeFolderGuest } from '../helpers/folder-guest.ts';
 import { settleBare, treeOf } from '../helpers/revert.ts';

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { fetchedTokenPath } from '../../src/facts/token.ts';
+import { fetchedTokenPath } from '../../src/facts/license/token.ts';
 import { type LicenseService, makeFolderGuest } from '../helpers/folder-guest.ts';
 import { makeRefusedToken } from '../helpers/refused-token.ts';
 import { makeToken } from '../helpers/token.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { NextKernel } from '../../src/facts/driver/kernels.ts';
 import type { Facts } from '../../src/facts/facts.ts';
-import type { NextKernel } from '../../src/facts/kernels.ts';
 import { find, HEALTHY, versions } from '../helpers/doctor.ts';
 
 const VERSION = '570.211.01';

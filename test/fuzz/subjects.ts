@@ -3,46 +3,46 @@ import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { FAMILIES } from '../../src/facts/families.ts';
 import { changeRecordText, NOTHING_CHANGED, parseChangeRecord } from '../../src/formats/change-record.ts';
-import { parseCudaRunfile } from '../../src/formats/cuda-runfile.ts';
-import { findCudaFault, installerErrorLines } from '../../src/formats/cuda-words.ts';
-import { parseFramework } from '../../src/formats/dkms-framework.ts';
-import { parseDkmsStatus } from '../../src/formats/dkms-status.ts';
-import { findDriverFault } from '../../src/formats/driver-log.ts';
-import { excerpt } from '../../src/formats/excerpt.ts';
-import { editGriddConf, markedKeys, namedKeys, readGriddConf } from '../../src/formats/gridd-conf.ts';
-import { faultOfGriddValue, GRIDD_KEYS } from '../../src/formats/gridd-keys.ts';
+import { parseFramework } from '../../src/formats/driver/dkms-framework.ts';
+import { parseDkmsStatus } from '../../src/formats/driver/dkms-status.ts';
+import { findDriverFault } from '../../src/formats/driver/driver-log.ts';
 import {
   findDkmsWarning,
   findInstallerFailure,
   findSkippedErrors,
   installerErrors,
-} from '../../src/formats/installer-log.ts';
-import { compareReleases } from '../../src/formats/kernel-release.ts';
-import { interpret, readJournalLine, readSyslogLine, startedPid } from '../../src/formats/license-log.ts';
+} from '../../src/formats/driver/installer-log.ts';
+import { compareReleases } from '../../src/formats/driver/kernel-release.ts';
 import {
   allowUnsupportedModules,
   blacklistedModules,
   insertAtTop,
   refusesUnsupportedModules,
-} from '../../src/formats/modprobe-conf.ts';
-import { parseTestKey } from '../../src/formats/mokutil.ts';
+} from '../../src/formats/driver/modprobe-conf.ts';
+import { parseTestKey } from '../../src/formats/driver/mokutil.ts';
+import { flavorOfName, isAtLeast, parseRunHeader, versionInFileName } from '../../src/formats/driver/run-header.ts';
+import { excerpt } from '../../src/formats/excerpt.ts';
+import { parseCudaRunfile } from '../../src/formats/gpu/cuda-runfile.ts';
+import { findCudaFault, installerErrorLines } from '../../src/formats/gpu/cuda-words.ts';
+import { parseNvccVersion } from '../../src/formats/gpu/nvcc.ts';
+import { featureOfProduct, isMigProfile, parseNvidiaSmi } from '../../src/formats/gpu/nvidia-smi.ts';
+import { refusalOf } from '../../src/formats/gpu/nvidia-smi-words.ts';
+import { parseBusId, parsePciAddress } from '../../src/formats/gpu/pci-address.ts';
+import { hasVgpuCapability, vgpuHost } from '../../src/formats/gpu/pci-config.ts';
+import { editGriddConf, markedKeys, namedKeys, readGriddConf } from '../../src/formats/license/gridd-conf.ts';
+import { faultOfGriddValue, GRIDD_KEYS } from '../../src/formats/license/gridd-keys.ts';
+import { interpret, readJournalLine, readSyslogLine, startedPid } from '../../src/formats/license/license-log.ts';
+import { inspectToken, judgeDates } from '../../src/formats/license/token.ts';
 import { mountOf } from '../../src/formats/mounts.ts';
-import { parseNvccVersion } from '../../src/formats/nvcc.ts';
-import { featureOfProduct, isMigProfile, parseNvidiaSmi } from '../../src/formats/nvidia-smi.ts';
-import { refusalOf } from '../../src/formats/nvidia-smi-words.ts';
 import { parseOsRelease } from '../../src/formats/os-release.ts';
-import { parseBusId, parsePciAddress } from '../../src/formats/pci-address.ts';
-import { hasVgpuCapability, vgpuHost } from '../../src/formats/pci-config.ts';
-import { redact } from '../../src/formats/redact.ts';
-import { flavorOfName, isAtLeast, parseRunHeader, versionInFileName } from '../../src/formats/run-header.ts';
+import { redact } from '../../src/formats/redact/redact.ts';
+import { parseXorgConf } from '../../src/formats/screen/xorg-conf.ts';
+import { addScreen, setBusId, setOption, setVirtual } from '../../src/formats/screen/xorg-edit.ts';
+import { xorgUse } from '../../src/formats/screen/xorg-layout.ts';
+import { parseXorgLog } from '../../src/formats/screen/xorg-log.ts';
 import { unitText } from '../../src/formats/systemd-unit.ts';
 import { timeOf } from '../../src/formats/time.ts';
-import { inspectToken, judgeDates } from '../../src/formats/token.ts';
 import { isUrl, withoutSecrets } from '../../src/formats/url.ts';
-import { parseXorgConf } from '../../src/formats/xorg-conf.ts';
-import { addScreen, setBusId, setOption, setVirtual } from '../../src/formats/xorg-edit.ts';
-import { xorgUse } from '../../src/formats/xorg-layout.ts';
-import { parseXorgLog } from '../../src/formats/xorg-log.ts';
 import { visible } from '../../src/report/visible.ts';
 import { buildStandInCuda } from '../helpers/stand-in-cuda.ts';
 import { makeToken } from '../helpers/token.ts';

@@ -3,11 +3,11 @@ import { subjects } from '../../src/checks/index.ts';
 import { configSchema, type Settings } from '../../src/config/schema.ts';
 import type { Facts } from '../../src/facts/facts.ts';
 import { FAMILIES } from '../../src/facts/families.ts';
-import type { LicenseServer } from '../../src/facts/servers.ts';
-import type { SmiGpu, SmiLicense } from '../../src/facts/smi.ts';
-import type { TokenFile } from '../../src/facts/token-files.ts';
-import { interpret } from '../../src/formats/license-log.ts';
-import type { TokenClaims } from '../../src/formats/token.ts';
+import type { SmiGpu, SmiLicense } from '../../src/facts/gpu/smi.ts';
+import type { LicenseServer } from '../../src/facts/license/servers.ts';
+import type { TokenFile } from '../../src/facts/license/token-files.ts';
+import { interpret } from '../../src/formats/license/license-log.ts';
+import type { TokenClaims } from '../../src/formats/license/token.ts';
 
 export const NOW_US = Date.parse('2026-11-21T10:00:00Z') * 1000;
 const MINUTE_US = 60_000_000;

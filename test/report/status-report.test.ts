@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { FAMILIES } from '../../src/facts/families.ts';
-import type { SmiGpu } from '../../src/facts/smi.ts';
+import type { SmiGpu } from '../../src/facts/gpu/smi.ts';
 import { type StatusFacts, statusJson, statusText } from '../../src/report/status-report.ts';
 
 const facts: StatusFacts = {

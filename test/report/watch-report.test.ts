@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import type { Watched } from '../../src/engine/license-watch.ts';
+import type { Watched } from '../../src/engine/license/license-watch.ts';
 import { watchJson, watchMetrics, watchText } from '../../src/report/watch-report.ts';
 
 const watched: Watched = {

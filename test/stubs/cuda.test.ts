@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CUDA_SAMPLE, SAMPLE_PASSED } from '../../src/engine/cuda-sample.ts';
+import { CUDA_SAMPLE, SAMPLE_PASSED } from '../../src/engine/gpu/cuda-sample.ts';
 import { type FolderGuest, makeFolderGuest } from '../helpers/folder-guest.ts';
 import { buildStandInCuda } from '../helpers/stand-in-cuda.ts';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { parseNvidiaSmi } from '../../src/formats/nvidia-smi.ts';
+import { parseNvidiaSmi } from '../../src/formats/gpu/nvidia-smi.ts';
 import { type FolderGuest, type FolderGuestOptions, makeFolderGuest, type Ran } from '../helpers/folder-guest.ts';
 
 const RECORDED = readFileSync(

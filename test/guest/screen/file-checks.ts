@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict';
-import { parseXorgConf, type XorgConf } from '../../../src/formats/xorg-conf.ts';
-import { setBusId } from '../../../src/formats/xorg-edit.ts';
-import { xorgUse } from '../../../src/formats/xorg-layout.ts';
+import { parseXorgConf, type XorgConf } from '../../../src/formats/screen/xorg-conf.ts';
+import { setBusId } from '../../../src/formats/screen/xorg-edit.ts';
+import { xorgUse } from '../../../src/formats/screen/xorg-layout.ts';
 import type { Bench } from './bench.ts';
 
 export type BenchCheck = readonly [title: string, prove: (bench: Bench) => Promise<void>];

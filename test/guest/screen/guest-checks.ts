@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, strictEqual } from 'node:assert/strict';
-import { parseXorgConf } from '../../../src/formats/xorg-conf.ts';
+import { parseXorgConf } from '../../../src/formats/screen/xorg-conf.ts';
 import { type Bench, type PciFunction, PROGRAM } from './bench.ts';
 import type { BenchCheck } from './file-checks.ts';
 

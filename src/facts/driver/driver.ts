@@ -1,0 +1,77 @@
+import type { Config } from '../../config/schema.ts';
+import { type DkmsEntry, parseDkmsStatus } from '../../formats/driver/dkms-status.ts';
+import type { GuestView } from '../../guest/guest.ts';
+import type { Facts, Look } from '../facts.ts';
+
+/** The NVIDIA driver as it lies on disk, as DKMS knows it and as the kernel has it. */
+export interface DriverFact {
+  /** Version in /var/lib/nvidia/log: a .run package is installed. */
+  readonly installed: string | undefined;
+  /** Version of the module `nvidia` on disk for the running kernel. */
+  readonly onDisk: string | undefined;
+  /** Version of the module `nvidia` in memory. */
+  readonly loaded: string | undefined;
+  /** What DKMS knows of `nvidia`; undefined when there is no DKMS. */
+  readonly dkms: readonly DkmsEntry[] | undefined;
+}
+
+/** nvidia-installer's backup log; its first line is `1.0-53512903 (535.129.03)`, with the version in the brackets. */
+const INSTALL_LOG = '/var/lib/nvidia/log';
+const MODULE_VERSION = '/sys/module/nvidia/version';
+/** `NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu …`, or `… Open Kernel Module for x86_64  595.45.04  …`. */
+const PROC_VERSION = '/proc/driver/nvidia/version';
+/** It reads and compares the modules of every kernel, which takes its time. */
+const DKMS_STATUS_TIMEOUT_MS = 120_000;
+
+export async function collectDriver(look: Look): Promise<DriverFact> {
+  const { kernel } = await look.fact('system');
+  const { guest } = look;
+  const [installLog, modinfo, sys, proc, dkms] = await Promise.all([
+    guest.readStart(INSTALL_LOG, 256),
+    guest.query(['modinfo', '-F', 'version', '-k', kernel, 'nvidia']),
+    guest.readText(MODULE_VERSION),
+    guest.readText(PROC_VERSION),
+    lookAtDkms(guest),
+  ]);
+  return {
+    installed: /^.*\((\d+(?:\.\d+)+)\)/.exec(installLog ?? '')?.[1],
+    onDisk: modinfo.code === 0 ? versionIn(modinfo.stdout) : undefined,
+    loaded: versionIn(sys ?? '') ?? /^NVRM version: .*?Module.*? {2}(\d+(?:\.\d+)+) {2}/.exec(proc ?? '')?.[1],
+    dkms,
+  };
+}
+
+/** What DKMS knows of `nvidia`; undefined when there is no DKMS. */
+export async function lookAtDkms(guest: GuestView): Promise<DriverFact['dkms']> {
+  const { code, stdout } = await guest.query(['dkms', 'status'], DKMS_STATUS_TIMEOUT_MS);
+  return code === 127 ? undefined : parseDkmsStatus(stdout).filter(entry => entry.module === 'nvidia');
+}
+
+/** Whether DKMS has put this version into place for this kernel, by a build or as a weak module. */
+export function isRegistered(driver: DriverFact, version: string, kernel: string): boolean {
+  const entries = driver.dkms?.filter(entry => entry.version === version && entry.kernel === kernel);
+  return entries?.some(({ status }) => status === 'installed' || status === 'installed-weak') ?? false;
+}
+
+/** Whether nothing of this version has to be installed; it may still have to be loaded. */
+export function isDriverInPlace(
+  version: string,
+  config: Config,
+  { driver, smi, system }: Pick<Facts, 'driver' | 'smi' | 'system'>,
+): boolean {
+  if (driver.installed !== version || driver.onDisk !== version) return false;
+  if (config.driver.dkms && !isRegistered(driver, version, system.kernel)) return false;
+  return smi.answers || lostFile(smi.code) === undefined;
+}
+
+/** nvidia-smi(1): code 12 is that its library cannot be found or loaded, as an installation that was ended in the middle leaves it. */
+const WITHOUT_LIBRARY = 12;
+
+/** What of the driver's own files is gone, by how nvidia-smi ended; undefined: nothing that it tells. */
+export function lostFile(code: number): string | undefined {
+  return code === 127 ? 'nvidia-smi' : code === WITHOUT_LIBRARY ? 'libnvidia-ml.so' : undefined;
+}
+
+function versionIn(text: string): string | undefined {
+  return /^\d+(?:\.\d+)+$/.exec(text.trim())?.[0];
+}

@@ -1,0 +1,83 @@
+import { compareReleases } from '../../formats/driver/kernel-release.ts';
+import type { GuestView } from '../../guest/guest.ts';
+import type { Look } from '../facts.ts';
+import { hasBuildTree } from '../prerequisites.ts';
+
+/** The kernels that can boot next, beside the running one. */
+export interface KernelsFact {
+  /** undefined: the next boot takes the running kernel, or nothing shows which one it takes. */
+  readonly next: NextKernel | undefined;
+}
+
+export interface NextKernel {
+  readonly release: string;
+  /** By what it is seen that the next boot takes it. */
+  readonly from: string;
+  /** Its build tree is there. */
+  readonly headers: boolean;
+  /** Version of the module `nvidia` on disk for it. */
+  readonly onDisk: string | undefined;
+  /** Whose signature that module carries; undefined: none, or modinfo cannot tell. */
+  readonly signer: string | undefined;
+  /** The log of a build for it that DKMS has given up; undefined: there is none. */
+  readonly failedBuild: string | undefined;
+}
+
+const MODULES = '/lib/modules';
+const DKMS_TREE = '/var/lib/dkms/nvidia';
+/** Red Hat's word on what the boot loader takes, whichever boot loader it is. */
+const GRUBBY = ['grubby', '--default-kernel'] as const;
+const GRUB_DEFAULTS = '/etc/default/grub';
+
+export async function collectKernels({ guest, fact }: Look): Promise<KernelsFact> {
+  const { kernel } = await fact('system');
+  const next = (await byGrubby(guest)) ?? (await newest(guest, kernel));
+  if (!next || next.release === kernel) return { next: undefined };
+  const [headers, version, signer, failedBuild] = await Promise.all([
+    hasBuildTree(guest, next.release),
+    fieldOf(guest, 'version', next.release),
+    fieldOf(guest, 'signer', next.release),
+    findFailedBuild(guest, next.release),
+  ]);
+  const onDisk = version && /^\d+(?:\.\d+)+$/.test(version) ? version : undefined;
+  return { next: { ...next, headers, onDisk, signer, failedBuild } };
+}
+
+/** DKMS removes its build folder when it is done, and leaves it when it is not; its log begins with the kernel's name. */
+async function findFailedBuild(guest: GuestView, release: string): Promise<string | undefined> {
+  const logs = (await guest.list(DKMS_TREE)).map(version => `${DKMS_TREE}/${version}/build/make.log`);
+  for (const log of logs) if ((await guest.readStart(log, 512))?.includes(` for kernel ${release} `)) return log;
+  return undefined;
+}
+
+async function fieldOf(guest: GuestView, field: string, release: string): Promise<string | undefined> {
+  const { code, stdout } = await guest.query(['modinfo', '-F', field, '-k', release, 'nvidia']);
+  return code === 0 ? stdout.trim() || undefined : undefined;
+}
+
+async function byGrubby(guest: GuestView) {
+  const { code, stdout } = await guest.query(GRUBBY);
+  const release = /^\/boot\/(?:vmlinuz|Image)-(\S+)$/m.exec(stdout)?.[1];
+  return code === 0 && release ? { release, from: GRUBBY.join(' ') } : undefined;
+}
+
+/** Boot loaders take the newest kernel unless somebody has told them otherwise, and then nobody but they knows. */
+async function newest(guest: GuestView, running: string) {
+  const defaults = (await guest.readText(GRUB_DEFAULTS)) ?? '';
+  const chosen = /^\s*GRUB_DEFAULT=["']?([^"'\s]*)/m.exec(defaults)?.[1] ?? '0';
+  if (chosen !== '0' && chosen !== 'saved') return undefined;
+  const newer = (await guest.list(MODULES)).filter(release => compareReleases(release, running) > 0);
+  const bootable = await Promise.all(
+    newer.map(async release => ((await hasImage(guest, release)) ? release : undefined)),
+  );
+  const release = bootable
+    .filter(each => each !== undefined)
+    .toSorted(compareReleases)
+    .at(-1);
+  return release ? { release, from: `it is the newest kernel in ${MODULES} and /boot` } : undefined;
+}
+
+async function hasImage(guest: GuestView, release: string): Promise<boolean> {
+  const places = [`/boot/vmlinuz-${release}`, `/boot/Image-${release}`, `${MODULES}/${release}/vmlinuz`];
+  return (await Promise.all(places.map(path => guest.stat(path)))).some(Boolean);
+}

@@ -1,0 +1,69 @@
+import { type Argv, type Change, due, type Verdict } from '../../change.ts';
+import { isRegistered } from '../../facts/driver/driver.ts';
+import type { NextKernel } from '../../facts/driver/kernels.ts';
+import type { Facts } from '../../facts/facts.ts';
+import { signingOfDkms } from './module-signing.ts';
+
+type Seen = Pick<Facts, 'driver' | 'system' | 'kernels' | 'secureBoot'>;
+
+const MODPROBE_TIMEOUT_MS = 120_000;
+/** DKMS compiles all modules: minutes on a small guest. */
+const DKMS_TIMEOUT_MS = 1_800_000;
+
+/** The modules of a driver whose source DKMS has, for the running kernel. */
+export function buildByDkms(version: string, seen: Seen, because: string): Verdict {
+  const signing = signingOfDkms(seen);
+  if (signing.is === 'impossible') return signing.verdict;
+  const build = dkmsInstall(version, seen.system.kernel, seen, because);
+  return seen.driver.loaded ? due(build) : due(build, load(`driver ${version} is not loaded`));
+}
+
+/** The kernel that the next boot takes gets its modules now, while somebody is there to see whether they can be built. */
+export function buildAhead(version: string, seen: Seen): Verdict | undefined {
+  const next = seen.kernels.next;
+  if (!next?.headers || next.failedBuild || next.onDisk === version || !hasSource(version, seen)) return undefined;
+  // without a key the driver of today still works, and doctor tells what the next boot lacks
+  return signingOfDkms(seen).is === 'impossible' ? undefined : due(dkmsAhead(version, next, seen));
+}
+
+/** For a kernel that does not run: the guest works without it, so that a failure is told and ends nothing. */
+export function dkmsAhead(version: string, next: NextKernel, seen: Seen): Change {
+  const has = next.onDisk ? `driver ${next.onDisk}` : 'no driver';
+  const because = `the next boot takes ${next.release} (${next.from}), which has ${has}`;
+  const tolerated = `the next boot takes ${next.release}, and would be without driver ${version}`;
+  return { ...dkmsInstall(version, next.release, seen, because), tolerated };
+}
+
+/** What is known to be wanting, and cannot be mended here. */
+export function lacksNext(version: string, { kernels: { next } }: Seen): readonly string[] {
+  if (!next || next.onDisk === version) return [];
+  const why = next.failedBuild
+    ? `DKMS could not build it: ${next.failedBuild}`
+    : next.headers
+      ? 'vgpu-guest doctor says why'
+      : 'its headers are not there';
+  return [`the next boot takes ${next.release} (${next.from}), which has not got driver ${version}: ${why}`];
+}
+
+function dkmsInstall(version: string, kernel: string, { driver }: Pick<Seen, 'driver'>, because: string) {
+  // DKMS refuses what it has installed before, even when the modules have been taken away since
+  const force = isRegistered(driver, version, kernel) ? ['--force'] : [];
+  const argv: Argv = ['dkms', 'install', '-m', 'nvidia', '-v', version, '-k', kernel, ...force];
+  return { kind: 'run', argv, timeoutMs: DKMS_TIMEOUT_MS, because } as const;
+}
+
+/** DKMS can build this version. */
+export function hasSource(version: string, { driver }: Pick<Seen, 'driver'>): boolean {
+  const entries = driver.dkms?.filter(entry => entry.version === version) ?? [];
+  return entries.length > 0 && entries.every(({ status }) => status !== 'broken');
+}
+
+/** For as long as the guest is up; each boot loads it by itself. */
+export function load(because: string): Change {
+  return { kind: 'run', argv: ['modprobe', 'nvidia'], timeoutMs: MODPROBE_TIMEOUT_MS, because };
+}
+
+/** Those that have the driver, the running one first. */
+export function kernelsOf({ system, kernels: { next } }: Seen): readonly string[] {
+  return next?.onDisk ? [system.kernel, next.release] : [system.kernel];
+}

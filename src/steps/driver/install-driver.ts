@@ -1,0 +1,123 @@
+import { blocked, due, settled, type Verdict, warned } from '../../change.ts';
+import type { Config } from '../../config/schema.ts';
+import { isDriverInPlace, isRegistered, lostFile } from '../../facts/driver/driver.ts';
+import type { Facts } from '../../facts/facts.ts';
+import { hostPackage } from '../gates.ts';
+import { defineStep } from '../step.ts';
+import { buildAhead, buildByDkms, hasSource, kernelsOf, lacksNext, load } from './driver-by-dkms.ts';
+import { installPackage, installWhatComes, newerThanHost } from './driver-by-package.ts';
+import { refusePackage, SET_PACKAGE } from './driver-preflight.ts';
+import { allowNvidiaModules } from './unsupported-modules.ts';
+
+const READS = [
+  ...(['system', 'gpus', 'driverPackage', 'driver', 'smi', 'screen', 'modprobe', 'kernels'] as const),
+  ...(['secureBoot', 'room', 'gpuUsers', 'distributionDriver', 'driverTrouble', 'foothold'] as const),
+] as const;
+type Seen = Pick<Facts, (typeof READS)[number]>;
+
+export const installDriver = defineStep({
+  id: 'install-driver',
+  title: 'Install and load the NVIDIA driver',
+  reads: READS,
+  judge(config, seen, before) {
+    const refusal = hostPackage(seen) ?? refusePackage(config, seen);
+    if (refusal) return refusal;
+    const { driverPackage, driver, smi } = seen;
+    const asked = askedVersion(driverPackage);
+    const isBare = !driver.onDisk && !driver.loaded;
+    if (asked === undefined && driverPackage.is !== 'remote' && isBare) return loadable(bringBack(seen), seen);
+    if (driverPackage.is === 'remote' ? !isHere(asked, config, seen) : asked && !isDriverInPlace(asked, config, seen)) {
+      return loadable(putInPlace(asked, config, seen, before), seen);
+    }
+    if (!driver.loaded) return loadable(due(load(`driver ${driver.onDisk} is installed and not loaded`)), seen);
+    if (driver.onDisk && driver.onDisk !== driver.loaded) {
+      return due({ kind: 'reboot', because: `driver ${driver.loaded} is in memory, and ${driver.onDisk} is on disk` });
+    }
+    if (!smi.answers) return doesNotWork(driver.loaded, smi.problem, seen);
+    if (smi.driverVersion !== driver.loaded) {
+      return blocked(
+        `driver ${driver.loaded} is loaded, but nvidia-smi speaks of ${smi.driverVersion}`,
+        'remove other NVIDIA packages (a CUDA repository brings a driver of its own), reboot, and run vgpu-guest apply again',
+      );
+    }
+    if (driverPackage.is === 'not-asked-for')
+      return settled(`driver ${driver.loaded} is loaded, and no other is asked for`);
+    const ahead = config.driver.dkms ? buildAhead(driver.loaded, seen) : undefined;
+    if (ahead) return ahead;
+    const gone = driverPackage.is === 'missing' ? 'the package is gone, its ' : '';
+    const how = config.driver.dkms
+      ? `installed, loaded and registered with DKMS for ${kernelsOf(seen).join(' and ')}`
+      : 'installed and loaded';
+    const warnings = [
+      ...newerThanHost(driver.loaded, seen),
+      ...(config.driver.dkms ? lacksNext(driver.loaded, seen) : []),
+    ];
+    return warned(settled(`${gone}driver ${driver.loaded} is ${how}`), warnings);
+  },
+});
+
+/** What modprobe would refuse has to be allowed first. */
+function loadable(verdict: Verdict, { modprobe }: Seen): Verdict {
+  const allow = allowNvidiaModules(modprobe);
+  if (verdict.is !== 'due' || !allow) return verdict;
+  return { ...verdict, changes: [allow, ...verdict.changes] };
+}
+
+function askedVersion(given: Facts['driverPackage']): string | undefined {
+  if (given.is === 'present') return given.version;
+  return given.is === 'missing' || given.is === 'remote' ? given.namedVersion : undefined;
+}
+
+/** A package that need not be downloaded, because what its name says is in place. */
+function isHere(named: string | undefined, config: Config, seen: Seen): boolean {
+  return named !== undefined && isDriverInPlace(named, config, seen);
+}
+
+function doesNotWork(version: string, problem: string, { driverTrouble }: Seen): Verdict {
+  const because = `driver ${version} is loaded, but nvidia-smi says: ${problem}`;
+  if (!driverTrouble) {
+    return blocked(
+      because,
+      'see what the kernel says (dmesg | grep NVRM); the driver has to be of the same vGPU release as the host',
+    );
+  }
+  const { from, fault } = driverTrouble;
+  return blocked(`${because}; ${from} has why: ${fault.line.trim()} (${fault.cause})`, fault.remedy);
+}
+
+/** The driver's modules are gone, as after a kernel update; without a package only DKMS can build them again. */
+function bringBack(seen: Seen): Verdict {
+  const { driver, system } = seen;
+  const known = driver.dkms?.find(({ status }) => status !== 'broken');
+  if (!known) return blocked('no NVIDIA driver is installed, and no driver package is given', SET_PACKAGE);
+  return buildByDkms(known.version, seen, `driver ${known.version} has no modules for ${system.kernel}`);
+}
+
+/** By DKMS where it has the source and only this kernel's modules are wanting, else by the package. */
+function putInPlace(version: string | undefined, config: Config, seen: Seen, before: ReadonlySet<string>): Verdict {
+  const { driver, system, driverPackage } = seen;
+  const because = whatIsWanting(version, config, seen);
+  const modulesOnly =
+    driver.onDisk !== version ||
+    (config.driver.dkms && version !== undefined && !isRegistered(driver, version, system.kernel));
+  if (version !== undefined && driver.installed === version && modulesOnly && hasSource(version, seen)) {
+    return buildByDkms(version, seen, because);
+  }
+  if (driverPackage.is === 'present') return installPackage(driverPackage, because, config, seen, before);
+  if (driverPackage.is === 'remote') return installWhatComes(driverPackage, because, config, seen);
+  const path = driverPackage.is === 'missing' ? driverPackage.path : 'the package';
+  return blocked(`${because}, and ${path} is not there`, `copy the driver package to ${path}`);
+}
+
+function whatIsWanting(version: string | undefined, config: Config, { driver, system, smi }: Seen): string {
+  const { installed, onDisk } = driver;
+  if (!installed)
+    return onDisk ? `driver ${onDisk} does not come from a .run package` : 'no NVIDIA driver is installed';
+  if (version === undefined) return `driver ${installed} is installed, and what is asked for is not downloaded yet`;
+  if (installed !== version) return `driver ${installed} is installed, and ${version} is asked for`;
+  if (!onDisk) return `driver ${version} has no modules for ${system.kernel}`;
+  if (onDisk !== version) return `driver ${version} is installed, but its module on disk is ${onDisk}`;
+  if (!config.driver.dkms || isRegistered(driver, version, system.kernel))
+    return `driver ${version} has lost ${(!smi.answers && lostFile(smi.code)) || 'nvidia-smi'}`;
+  return `driver ${version} is not registered with DKMS for ${system.kernel}`;
+}

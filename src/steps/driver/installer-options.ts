@@ -1,0 +1,48 @@
+import type { Argv } from '../../change.ts';
+import type { Config } from '../../config/schema.ts';
+import type { PresentPackage } from '../../facts/driver/driver-package.ts';
+import { isAtLeast } from '../../formats/driver/run-header.ts';
+import type { Signing } from './module-signing.ts';
+
+/** Where nvidia-installer writes by itself, and where nvidia-bug-report.sh looks. */
+export const INSTALLER_LOG = '/var/log/nvidia-installer.log';
+
+/** The first nvidia-installer that knows an option (its option_table.h), for a package whose stub carries no help. */
+const KNOWN_SINCE = {
+  dkms: '304.22',
+  'no-install-compat32-libs': '346.16',
+  'no-rebuild-initramfs': '545.23.06',
+  'module-signing-secret-key': '319.12',
+  'module-signing-public-key': '319.12',
+} as const;
+
+interface How {
+  /** Where it is run from. */
+  readonly path: string;
+  readonly workshop: string;
+  readonly signing: Signing;
+}
+
+/**
+ * An option that the package does not know ends the installation, so only known ones are given. The kind of kernel modules is
+ * the installer's choice, nouveau is never left to chance, and the initrd is rebuilt elsewhere, safely.
+ */
+export function installerArgv(given: Pick<PresentPackage, 'version' | 'options'>, config: Config, how: How): Argv {
+  const { path, workshop, signing } = how;
+  const keys = signing.is === 'by-installer' ? signing.key : undefined;
+  const wanted: readonly (readonly [keyof typeof KNOWN_SINCE, string?] | undefined)[] = [
+    config.driver.dkms ? ['dkms'] : undefined,
+    ['no-install-compat32-libs'],
+    ['no-rebuild-initramfs'],
+    keys && ['module-signing-secret-key', keys.secret],
+    keys && ['module-signing-public-key', keys.certificate],
+  ];
+  const known = wanted.flatMap(option => (option && isKnown(option[0]) ? [option] : []));
+  const options = known.map(([name, value]) => (value === undefined ? `--${name}` : `--${name}=${value}`));
+  // its wrapper sees the folder only when it is a word of its own
+  return ['sh', path, '--silent', ...options, `--log-file-name=${INSTALLER_LOG}`, '--tmpdir', workshop];
+
+  function isKnown(name: keyof typeof KNOWN_SINCE): boolean {
+    return given.options ? given.options.has(name) : isAtLeast(given.version, KNOWN_SINCE[name]);
+  }
+}

@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { configSchema } from '../../../src/config/schema.ts';
+import { isDriverInPlace } from '../../../src/facts/driver/driver.ts';
+import { lookAt } from '../../../src/facts/facts.ts';
+import { openEyes } from '../../../src/guest/open-guest.ts';
+import { temporaryFolder, writeFiles, writeProgram } from '../../helpers/temporary.ts';
+
+const KERNEL = '5.14.0-503.14.1.el9_5.x86_64';
+
+function guestWith(files: Record<string, string> = {}, programs: Record<string, string> = {}) {
+  const root = temporaryFolder();
+  writeFiles(root, { 'proc/sys/kernel/osrelease': `${KERNEL}\n`, ...files });
+  for (const [name, script] of Object.entries(programs)) writeProgram(root, name, script);
+  return lookAt(openEyes({ root, env: {} }), configSchema.parse({}));
+}
+
+test('a bare guest has no driver, and nothing that looks for one fails', async () => {
+  expect(await guestWith().fact('driver')).toEqual({
+    installed: undefined,
+    onDisk: undefined,
+    loaded: undefined,
+    dkms: undefined,
+  });
+});
+
+test('each place tells its own version', async () => {
+  const look = guestWith(
+    {
+      'var/lib/nvidia/log':
+        '1.0-57021101 (570.211.01)\nNVIDIA Accelerated Graphics Driver for Linux-x86_64\n1 /usr/bin/nvidia-smi\n',
+      'sys/module/nvidia/version': '535.129.03\n',
+      'proc/driver/nvidia/version': 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  525.60.13  Thu\n',
+    },
+    {
+      modinfo: `[ "$*" = '-F version -k ${KERNEL} nvidia' ] && echo 550.54.14`,
+      dkms: `echo 'nvidia/570.211.01, ${KERNEL}, x86_64: installed'; echo 'zfs/2.1.5: added'`,
+    },
+  );
+  expect(await look.fact('driver')).toEqual({
+    installed: '570.211.01',
+    onDisk: '550.54.14',
+    loaded: '535.129.03',
+    dkms: [
+      {
+        module: 'nvidia',
+        version: '570.211.01',
+        kernel: KERNEL,
+        architecture: 'x86_64',
+        status: 'installed',
+        warning: undefined,
+      },
+    ],
+  });
+});
+
+// The first is recorded on a real machine with the open modules; the second is typed after one with NVIDIA's own.
+test.each([
+  [
+    readFileSync(
+      new URL('../../fixtures/driver/h200-passthrough-580.159.04-proc-version.txt', import.meta.url),
+      'utf8',
+    ),
+    '580.159.04',
+  ],
+  ['NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu Oct 19 18:56:32 UTC 2023\n', '535.129.03'],
+])('without a version in /sys the kernel is asked in /proc (%#)', async (text, version) => {
+  const look = guestWith({ 'proc/driver/nvidia/version': text });
+  expect((await look.fact('driver')).loaded).toBe(version);
+});
+
+test('a DKMS that fails knows what it has printed', async () => {
+  const look = guestWith({}, { dkms: "echo 'nvidia/470.63.01: broken'; echo 'Error! nvidia' >&2; exit 4" });
+  expect((await look.fact('driver')).dkms).toMatchObject([{ version: '470.63.01', status: 'broken' }]);
+});
+
+test('a module that is not there for this kernel is not on disk', async () => {
+  const look = guestWith({}, { modinfo: 'echo "modinfo: ERROR: Module nvidia not found." >&2; exit 1' });
+  expect((await look.fact('driver')).onDisk).toBeUndefined();
+});
+
+test('a driver is in place when package, module, DKMS and nvidia-smi are there', async () => {
+  const system = await guestWith().fact('system');
+  const entry = { module: 'nvidia', version: '570.211.01', kernel: KERNEL, architecture: 'x86_64', warning: undefined };
+  const driver = {
+    installed: '570.211.01',
+    onDisk: '570.211.01',
+    loaded: undefined,
+    dkms: [{ ...entry, status: 'installed' }],
+  };
+  const smi = { answers: false, problem: 'it has failed', code: 9 } as const;
+  const config = configSchema.parse({});
+  expect(isDriverInPlace('570.211.01', config, { driver, smi, system })).toBe(true);
+  expect(isDriverInPlace('550.54.14', config, { driver, smi, system })).toBe(false);
+  expect(isDriverInPlace('570.211.01', config, { driver, smi: { ...smi, code: 127 }, system })).toBe(false);
+  for (const change of [
+    { installed: undefined },
+    { onDisk: undefined },
+    { dkms: undefined },
+    { dkms: [{ ...entry, status: 'built' }] },
+    { dkms: [{ ...entry, kernel: 'another', status: 'installed' }] },
+  ]) {
+    expect(isDriverInPlace('570.211.01', config, { driver: { ...driver, ...change }, smi, system })).toBe(false);
+  }
+  const without = configSchema.parse({ driver: { dkms: false } });
+  expect(isDriverInPlace('570.211.01', without, { driver: { ...driver, dkms: undefined }, smi, system })).toBe(true);
+});
