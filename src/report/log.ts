@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { constants } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { config, createLogger, format, type Logger, transports } from 'winston';
 import { colorless, harmlessJson } from './visible.ts';
@@ -41,18 +42,19 @@ export function openLog({ file, terminal, line: toLine }: LogOptions): Log {
   });
   const written = file === undefined ? undefined : addFile(logger, file);
   let isTold = false;
-  logger.on('error', (error: Error) => {
-    // the run goes on: it may be what makes room
-    if (!isTold) process.stderr.write(`${toLine('warn', `${file} is not written any more: ${error.message}`)}\n`);
+  // the run goes on: it may be what makes room
+  const tellOnce = (fault: string) => {
+    if (!isTold) process.stderr.write(`${toLine('warn', `${file} ${fault}`)}\n`);
     isTold = true;
-  });
+  };
+  logger.on('error', (error: Error) => tellOnce(`is not written any more: ${error.message}`));
   return {
     write: (level, message, details = {}) => void logger.log(level, message, details),
     async close() {
       logger.end();
       const over = new AbortController();
-      const limit = setTimeout(CLOSING_LIMIT_MS, undefined, { signal: over.signal }).catch(() => undefined);
-      await Promise.race([written, limit]);
+      const limit = setTimeout(CLOSING_LIMIT_MS, 'late', { signal: over.signal }).catch(() => undefined);
+      if ((await Promise.race([written, limit])) === 'late') tellOnce('was not written to its end');
       over.abort();
     },
   };
@@ -60,6 +62,9 @@ export function openLog({ file, terminal, line: toLine }: LogOptions): Log {
 
 /** winston keeps a file's errors to itself: a disk that has become full in between must not keep the run from ending. */
 const CLOSING_LIMIT_MS = 2_000;
+
+/** winston opens it by its path, which whoever may write in /var/log can have made a link of by then. */
+const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
 
 /** Resolves when the file is complete on disk, or cannot become so. */
 function addFile(logger: Logger, filename: string): Promise<unknown> {
@@ -69,7 +74,7 @@ function addFile(logger: Logger, filename: string): Promise<unknown> {
     maxsize: FILE_LIMIT_BYTES,
     maxFiles: FILES_KEPT,
     tailable: true,
-    options: { flags: 'a', mode: 0o640 },
+    options: { flags: FLAGS, mode: 0o640 },
     format: format.combine(format.timestamp(), asJson),
   });
   logger.add(file);

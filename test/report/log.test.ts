@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openLog } from '../../src/report/log.ts';
@@ -37,20 +37,34 @@ test('a later run goes on in the same file', async () => {
   expect(readFileSync(file, 'utf8').trimEnd().split('\n')).toHaveLength(2);
 });
 
-test('a log that can no longer be written does not keep the run from ending', async () => {
+test('a log that can no longer be written does not keep the run from ending, and is told', async () => {
   const file = join(temporaryFolder(), 'vgpu-guest.log');
   mkdirSync(file);
-  const log = openLog({ file, ...quiet });
+  const said: string[] = [];
+  const log = openLog({ file, terminal: 'quiet', line: (_, message) => `${said.push(message)}` });
   log.write('info', 'goes nowhere');
   await log.close();
+  expect(said).toEqual([`${file} was not written to its end`]);
 });
 
 test('a disk that is full when the last words are written does not bring the run down', async () => {
-  const file = join(temporaryFolder(), 'vgpu-guest.log');
-  symlinkSync('/dev/full', file);
+  const file = '/dev/full';
   const said: string[] = [];
   const log = openLog({ file, terminal: 'normal', line: (_, message) => `${said.push(message)}` });
   log.write('info', 'last words');
   await log.close();
   expect(said).toEqual(['last words', `${file} is not written any more: ENOSPC: no space left on device, write`]);
+});
+
+test('a log that has become a link is not followed', async () => {
+  const folder = temporaryFolder();
+  const [file, target] = [join(folder, 'vgpu-guest.log'), join(folder, 'shadow')];
+  writeFileSync(target, 'precious\n');
+  symlinkSync(target, file);
+  const said: string[] = [];
+  const log = openLog({ file, terminal: 'normal', line: (_, message) => `${said.push(message)}` });
+  log.write('info', 'first words');
+  await log.close();
+  expect(readFileSync(target, 'utf8')).toBe('precious\n');
+  expect(said.at(-1)).toBe(`${file} was not written to its end`);
 });
