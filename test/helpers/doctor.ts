@@ -3,6 +3,7 @@ import { subjects } from '../../src/checks/index.ts';
 import { configSchema, type Settings } from '../../src/config/schema.ts';
 import type { Facts } from '../../src/facts/facts.ts';
 import { FAMILIES } from '../../src/facts/families.ts';
+import { NO_CUDA } from '../../src/facts/gpu/cuda.ts';
 import type { SmiGpu, SmiLicense } from '../../src/facts/gpu/smi.ts';
 import type { LicenseServer } from '../../src/facts/license/servers.ts';
 import type { TokenFile } from '../../src/facts/license/token-files.ts';
@@ -186,15 +187,7 @@ export const HEALTHY: Facts = {
   network: { interfaces: [{ name: 'eth0', device: true, mac: '52:54:00:00:00:01' }], proxies: [] },
   servers: [server()],
   ...noScreen(),
-  cuda: {
-    release: undefined,
-    nvcc: undefined,
-    others: [],
-    runfile: undefined,
-    solution: undefined,
-    cxx: false,
-    proof: undefined,
-  },
+  cuda: NO_CUDA,
 } as Partial<Facts> as Facts;
 
 /** All that doctor's checks say of such a guest, in their order. */

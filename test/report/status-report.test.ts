@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { FAMILIES } from '../../src/facts/families.ts';
+import { NO_CUDA } from '../../src/facts/gpu/cuda.ts';
 import type { SmiGpu } from '../../src/facts/gpu/smi.ts';
 import { type StatusFacts, statusJson, statusText } from '../../src/report/status-report.ts';
 
@@ -41,15 +42,7 @@ const facts: StatusFacts = {
   displayNames: new Map(),
   shown: { by: 'x', programs: ['Xorg'], gpus: ['0000:00:06.0'] },
   license: { state: 'licensed', product: 'NVIDIA RTX Virtual Workstation', expiresAt: '2026-07-07T16:01:44Z' },
-  cuda: {
-    release: undefined,
-    nvcc: undefined,
-    others: [],
-    runfile: undefined,
-    solution: undefined,
-    cxx: false,
-    proof: undefined,
-  },
+  cuda: NO_CUDA,
   cudaAsked: false,
   rebootNeeded: false,
 };

@@ -56,7 +56,7 @@ const SIMULATION_TIMEOUT_MS = 120_000;
 
 export async function collectCuda({ guest, config, fact }: Look): Promise<CudaFact> {
   const { cuda } = config;
-  if (!cuda) return NOT_ASKED_FOR;
+  if (!cuda) return NO_CUDA;
   const { family } = await fact('system');
   const runfile = cuda.package === undefined ? undefined : await lookAtRunfile(guest, cuda.package, cuda.sha256);
   const release = runfile && 'release' in runfile ? runfile.release : releaseIn(cuda.package, cuda.packages);
@@ -152,7 +152,8 @@ function parsed(text: string): Readonly<Record<string, unknown>> {
   }
 }
 
-const NOT_ASKED_FOR: CudaFact = {
+/** Of a guest of which no CUDA toolkit is asked. */
+export const NO_CUDA: CudaFact = {
   release: undefined,
   nvcc: undefined,
   others: [],
