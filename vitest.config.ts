@@ -14,7 +14,9 @@ export default defineConfig({
     // these need what npm run build:release makes
     exclude: ['test/release/**'],
     // a machine that is busy with other things is slow, not wrong
-    testTimeout: 90_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 60_000 } },
     // a guest in a folder is its own world, so files may run side by side; much of their time is waiting for small programs
     fileParallelism: true,
     maxWorkers: 4,

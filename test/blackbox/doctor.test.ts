@@ -19,7 +19,7 @@ beforeAll(async () => {
   const { code, stderr } = await licensed.vgpuGuest(['apply']);
   if (code !== 0) throw new Error(stderr);
   licensed.forgetCalls();
-}, 60_000);
+});
 afterAll(() => licensed?.dispose());
 
 class Copy implements Disposable {
@@ -55,7 +55,7 @@ class Copy implements Disposable {
       await this.write(path, text);
       return statSync(this.at(path)).ctimeMs;
     };
-    await expect.poll(write, { interval: 1, timeout: 30_000 }).toBeGreaterThan(saidMs);
+    await expect.poll(write, { interval: 1 }).toBeGreaterThan(saidMs);
   }
 
   /** As the daemon or the kernel would have said it just now. */
@@ -68,7 +68,7 @@ class Copy implements Disposable {
     await this.remove('/var/lib/stubs/journal');
     await this.write('/var/lib/stubs/journal', '');
     await run(this.at('/usr/bin/systemctl'), ['restart', 'nvidia-gridd.service'], { GUEST_ROOT: this.root });
-    await expect.poll(() => this.read('/var/lib/stubs/journal'), { timeout: 10_000 }).toContain(until);
+    await expect.poll(() => this.read('/var/lib/stubs/journal')).toContain(until);
   }
 
   async doctor(...args: readonly string[]): Promise<Ran> {
@@ -377,7 +377,7 @@ test('a name that nobody resolves in time ends the look at its deadline', async 
   await network(`name ${HOST} slow`)(guest);
   const startedMs = performance.now();
   const { findings } = JSON.parse((await guest.doctor('--json')).stdout) as Answer;
-  expect(performance.now() - startedMs).toBeLessThan(15_000);
+  expect(performance.now() - startedMs).toBeLessThan(45_000);
   expect(findings[0]).toMatchObject({
     id: 'server-name-not-found',
     evidence: expect.arrayContaining([expect.objectContaining({ shows: expect.stringContaining('no answer within') })]),

@@ -35,7 +35,7 @@ describe('a licensed guest that somebody meddles with', () => {
   let guest: FolderGuest;
   beforeAll(async () => {
     guest = await licensed();
-  }, 30_000);
+  });
   afterAll(() => guest.dispose());
 
   test.each(DRIFTS)('%s', async (_, drift, steps) => {

@@ -134,7 +134,7 @@ describe('75: try again', () => {
   test('another run is at work', async () => {
     using guest = makeFolderGuest({ ...nearly, license: { delayS: 2 } });
     const first = guest.vgpuGuest(['apply']);
-    await expect.poll(() => guest.read('/var/lib/stubs/journal'), { timeout: 10_000 }).toContain('Acquiring license');
+    await expect.poll(() => guest.read('/var/lib/stubs/journal')).toContain('Acquiring license');
     expect((await guest.vgpuGuest(['apply'])).code).toBe(75);
     expect((await guest.vgpuGuest(['status'])).code).toBe(0);
     expect((await first).code).toBe(0);
@@ -143,7 +143,7 @@ describe('75: try again', () => {
   test('but the boot that goes on waits for that run, and then finds everything settled', async () => {
     using guest = makeFolderGuest({ ...nearly, license: { delayS: 2 } });
     const first = guest.vgpuGuest(['apply']);
-    await expect.poll(() => guest.read('/var/lib/stubs/journal'), { timeout: 10_000 }).toContain('Acquiring license');
+    await expect.poll(() => guest.read('/var/lib/stubs/journal')).toContain('Acquiring license');
     const resumed = await guest.vgpuGuest(['apply', '--resume']);
     expect(resumed.stderr).toContain('this one waits for its end');
     expect(resumed.code).toBe(0);
@@ -223,7 +223,7 @@ describe('a run that ends before it has an answer gives one in JSON all the same
   test('75: another run is at work', async () => {
     using guest = makeFolderGuest({ ...nearly, license: { delayS: 2 } });
     const first = guest.vgpuGuest(['apply', '--json']);
-    await expect.poll(() => guest.read('/var/lib/stubs/journal'), { timeout: 10_000 }).toContain('Acquiring license');
+    await expect.poll(() => guest.read('/var/lib/stubs/journal')).toContain('Acquiring license');
     const ran = await guest.vgpuGuest(['apply', '--json']);
     expect(fault(ran)).toMatchObject({
       schema: 'vgpu-guest/fault/1',

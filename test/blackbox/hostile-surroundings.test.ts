@@ -211,5 +211,5 @@ test.each([
     const { stderr } = await guest.vgpuGuest(args);
     expect(stderr).not.toContain('defect of the program');
   }
-  expect(performance.now() - startedMs).toBeLessThan(30_000);
+  expect(performance.now() - startedMs).toBeLessThan(120_000);
 });

@@ -16,7 +16,7 @@ describe.each(['sles-15.6', 'rocky-9', 'ubuntu-24.04', 'debian-12'] as const)('a
   beforeAll(async () => {
     guest = makeFolderGuest({ distribution });
     told = await tell(guest);
-  }, 60_000);
+  });
   afterAll(() => guest.dispose());
 
   test('is left as it was by plan', () => {

@@ -60,7 +60,7 @@ describe.each(['suse', 'rhel', 'debian'] as const)('a guest of the %s family', f
     }
     expect(cuts).toBeGreaterThan(5);
     expect(treeOf(folder)).toEqual(bare);
-  }, 120_000);
+  });
 
   test('whose power goes again and again on its way to the license can still be reverted', async () => {
     const { folder, bare } = await bareGuest(family);
@@ -71,7 +71,7 @@ describe.each(['suse', 'rhel', 'debian'] as const)('a guest of the %s family', f
     }
     expect((await run(folder, BACK)).report).toSatisfy(isBack);
     expect(treeOf(folder)).toEqual(bare);
-  }, 120_000);
+  });
 });
 
 describe.runIf(EVERY_CUT)('the power goes once', () => {

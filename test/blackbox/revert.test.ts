@@ -30,7 +30,7 @@ describe.each(['sles-15.6', 'rocky-9', 'ubuntu-24.04'] as const)('a licensed %s'
     bare = treeOf(guest);
     await guest.vgpuGuest(['apply']);
     await guest.reboot();
-  }, 60_000);
+  });
   afterAll(() => guest.dispose());
 
   test('is licensed, and a plan to revert it changes nothing', async () => {
@@ -95,7 +95,7 @@ describe.each(['sles-15.6', 'rocky-9', 'ubuntu-24.04'] as const)('a licensed %s'
     expect(await licenseOf(guest)).toBe('licensed');
     expect((await guest.vgpuGuest(['revert', ...ALL])).code).toBe(3);
     expect(treeOf(guest)).toEqual(bare);
-  }, 60_000);
+  });
 });
 
 /** A guest that one run brings to its license. */

@@ -73,7 +73,7 @@ test.concurrent.each(MOMENTS_CHOSEN)(
 test('the installer is let finish by a stop, and its driver is whole', async () => {
   using guest = makeFolderGuest({ ...nearly, family: 'suse' });
   const run = start(guest);
-  await expect.poll(() => guest.read('/var/log/nvidia-installer.log'), { timeout: 30_000, interval: 5 }).toBeTruthy();
+  await expect.poll(() => guest.read('/var/log/nvidia-installer.log'), { interval: 5 }).toBeTruthy();
   run.child.kill('SIGTERM');
   expect((await run.ended).code).toBe(143);
   expect(guest.read('/var/log/nvidia-installer.log')).toContain('is now complete');
@@ -84,13 +84,13 @@ test('a second signal ends the installer at once, with all that it has started, 
   using guest = makeFolderGuest({ ...nearly, family: 'suse' });
   holdUpDkms(guest);
   const run = start(guest);
-  await expect.poll(() => guest.calls().some(({ program }) => program === 'held-up'), { timeout: 30_000 }).toBe(true);
+  await expect.poll(() => guest.calls().some(({ program }) => program === 'held-up')).toBe(true);
   run.child.kill('SIGINT');
-  await expect.poll(() => run.said(), { timeout: 10_000 }).toContain('another signal ends it at once');
+  await expect.poll(() => run.said()).toContain('another signal ends it at once');
   const startedMs = performance.now();
   run.child.kill('SIGINT');
   expect((await run.ended).code).toBe(130);
-  expect(performance.now() - startedMs).toBeLessThan(10_000);
+  expect(performance.now() - startedMs).toBeLessThan(45_000);
   expect(await leftRunning(guest)).toEqual([]);
   expect(guest.read('/var/lib/stubs/units/graphical.target/active')).toBe('active\n');
 });
@@ -100,11 +100,11 @@ test('a terminal that goes away ends the run in order', async () => {
   const argv = [process.execPath, PROGRAM, 'apply', '--root', guest.root];
   // script(1) is the terminal
   const terminal = spawn('script', ['--quiet', '--command', argv.join(' '), '/dev/null'], { stdio: 'ignore' });
-  await expect.poll(() => guest.read('/var/lib/stubs/journal'), { timeout: 30_000 }).toContain('Acquiring license');
+  await expect.poll(() => guest.read('/var/lib/stubs/journal')).toContain('Acquiring license');
   const over = once(terminal, 'exit');
   terminal.kill('SIGKILL');
   await over;
-  await expect.poll(() => lockIsFree(guest), { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => lockIsFree(guest)).toBe(true);
   expect(await leftRunning(guest)).toEqual([]);
   guest.setLicenseService({});
   await guest.run('systemctl', 'restart', 'nvidia-gridd');

@@ -105,7 +105,7 @@ describe('TLS', () => {
       is: 'connected',
       tls: { is: 'failed', code: 'ETIMEDOUT' },
     });
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    expect(performance.now() - startedMs).toBeLessThan(30_000);
   });
 });
 

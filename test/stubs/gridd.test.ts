@@ -67,7 +67,7 @@ describe('the stand-in nvidia-gridd', () => {
     expect((await guest.run('systemctl', 'restart', 'nvidia-gridd')).code).toBe(0);
     await talked(guest, 'Shutdown');
     const state = async () => (await guest.run('systemctl', 'is-active', 'nvidia-gridd')).stdout;
-    await expect.poll(state, { timeout: 10_000 }).toBe('failed\n');
+    await expect.poll(state).toBe('failed\n');
   });
 
   test('reads FeatureType on a GPU that is passed through, and keeps what was licensed until the next boot', async () => {
@@ -119,7 +119,5 @@ async function talk(guest: FolderGuest): Promise<readonly string[]> {
 }
 
 async function talked(guest: FolderGuest, words: string, times = 1): Promise<void> {
-  await expect
-    .poll(async () => (await talk(guest)).filter(line => line.includes(words)).length, { timeout: 8_000 })
-    .toBe(times);
+  await expect.poll(async () => (await talk(guest)).filter(line => line.includes(words)).length).toBe(times);
 }

@@ -131,7 +131,7 @@ describe('the stand-in wrapper', () => {
     const wrapper = spawn('/bin/sh', [guest.at(guest.packagePath), '--silent'], { env, detached: true });
     const stderr: string[] = [];
     wrapper.stderr.on('data', data => stderr.push(String(data)));
-    await expect.poll(() => guest.read(LOG) ?? '', { timeout: 20_000 }).toContain('-> Building kernel modules');
+    await expect.poll(() => guest.read(LOG) ?? '').toContain('-> Building kernel modules');
     const installer = Number(guest.read('/var/lib/stubs/installer-pid'));
     process.kill(whom === 'its group' ? -wrapper.pid! : installer, signal);
     expect(await once(wrapper, 'exit')).toEqual([code, null]);

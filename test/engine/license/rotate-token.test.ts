@@ -37,7 +37,7 @@ beforeEach(async () => {
   folder.remove(`${STATE}/set-aside`);
   folder.write('/opt/good.tok', GOOD, 0o600);
   folder.write('/opt/bad.tok', BAD, 0o600);
-}, 60_000);
+});
 
 async function rotate(token: string, guest: Guest = whole, watcher: Watcher = silent): Promise<RotationReport> {
   return await rotateToken({ guest, config, token, watcher, stop, resume });
