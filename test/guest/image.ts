@@ -11,6 +11,8 @@ export interface ImageList {
   readonly packages: readonly string[];
   /** Parts of the archive beside main. */
   readonly components?: readonly string[];
+  /** Their files alone, of which no script has been run: a root from which programs are called, and that never boots. */
+  readonly unpacked?: true;
 }
 
 /** Where images and running guests live: VGPU_GUEST_TEST_CACHE, else a folder of the user's or the system's cache. */
@@ -38,12 +40,12 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   mke2fs: 'e2fsprogs',
   nsenter: 'util-linux',
   'qemu-img': 'qemu-utils',
-  'qemu-system-x86_64': 'qemu-system-x86',
   rpmbuild: 'rpm',
   script: 'bsdutils',
   setpriv: 'util-linux',
   strip: 'binutils',
   'systemd-nspawn': 'systemd-container',
+  xz: 'xz-utils',
 };
 
 /** A machine on which guests are to be built. */
@@ -91,7 +93,8 @@ export async function openImage(list: ImageList, log: (line: string) => void, si
   await keepInCache(root, `an image of Debian ${list.suite}`, log, async draft => {
     const include = `--include=${list.packages.join(',')}`;
     const source = `deb ${MIRROR} ${list.suite} ${['main', ...(list.components ?? [])].join(' ')}`;
-    const build = ['--variant=minbase', '--mode=root', '--format=directory', include, ...LEAN, list.suite];
+    const variant = `--variant=${list.unpacked ? 'extract' : 'minbase'}`;
+    const build = [variant, '--mode=root', '--format=directory', include, ...LEAN, list.suite];
     await execa('mmdebstrap', [...build, draft, source], {
       stdin: 'ignore',
       timeout: BUILD_LIMIT_MS,
@@ -142,6 +145,8 @@ async function keepInCache(
   log(`building ${what}, once: this takes minutes`);
   try {
     await build(draft);
+    // what was only unpacked has the time of its packages
+    await utimes(draft, new Date(), new Date());
     // another run may have been faster
     await rename(draft, root).catch(async error => {
       if (!(await exists(root))) throw error;

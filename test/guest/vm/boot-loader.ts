@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 
@@ -29,8 +30,38 @@ export async function loadFromBootDisk(disk: string, folder: string, wanted?: st
   const [kernel, initrd] = [join(folder, 'vmlinuz'), join(folder, 'initrd')];
   await dump(disk, `vmlinuz-${release}`, kernel);
   await dump(disk, image, initrd);
-  return { release, kernel, initrd };
+  return { release, kernel: (await unpack(kernel, folder)) ?? kernel, initrd };
 }
+
+/** Where the boot protocol of x86 (Documentation/arch/x86/boot.rst) has what counts here. */
+const HEADER = { setupSectors: 0x1f1, magic: 0x202, version: 0x206, payloadOffset: 0x248, payloadLength: 0x24c };
+const WITH_PAYLOAD = 0x208;
+const SECTOR = 512;
+const XZ = Buffer.from('fd377a585a00', 'hex');
+
+/**
+ * The kernel that lies packed in its own unpacker, which an emulated processor is busy with for some seconds; undefined: it is packed in
+ * another way, and has to do that itself.
+ */
+async function unpack(file: string, folder: string): Promise<string | undefined> {
+  const image = await readFile(file);
+  if (image.toString('latin1', HEADER.magic, HEADER.magic + 4) !== 'HdrS') return undefined;
+  if (image.readUInt16LE(HEADER.version) < WITH_PAYLOAD) return undefined;
+  const start = ((image[HEADER.setupSectors] ?? 0) + 1) * SECTOR + image.readUInt32LE(HEADER.payloadOffset);
+  // its last four bytes are how long it will be
+  const packed = image.subarray(start, start + image.readUInt32LE(HEADER.payloadLength) - 4);
+  if (!packed.subarray(0, XZ.length).equals(XZ)) return undefined;
+  const unpacked = join(folder, 'vmlinux');
+  const { stdout } = await execa('xz', ['--decompress', '--stdout'], {
+    input: packed,
+    encoding: 'buffer',
+    maxBuffer: LIMIT,
+  });
+  await writeFile(unpacked, stdout);
+  return unpacked;
+}
+
+const LIMIT = 512 * 1024 * 1024;
 
 async function dump(disk: string, name: string, to: string): Promise<void> {
   const { stderr } = await execa('debugfs', ['-R', `dump /${name} ${to}`, disk]);

@@ -16,6 +16,7 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { CACHE, DEBIAN_ARCHITECTURE, openImage } from '../image.ts';
 import { buildSilicon } from '../silicon/build.ts';
+import { openEmulator } from './emulator.ts';
 
 /** The disks of a guest that has never booted; nobody writes into them. */
 export interface Disks {
@@ -23,6 +24,8 @@ export interface Disks {
   readonly boot: string;
   /** The kernel that is installed. */
   readonly kernel: string;
+  /** How the QEMU is called that boots them. */
+  readonly emulator: readonly string[];
 }
 
 /** bare: what the driver's build needs is in a package repository of the guest; ready: it is installed. */
@@ -75,7 +78,8 @@ export async function openDisks(
   const image = await openImage({ suite: 'bookworm', packages: PACKAGES }, log, signal);
   const home = join(CACHE, `disks-${furnishing}-${await recipeHash(image)}`);
   const kernel = await onlyKernel(image);
-  const disks = { root: join(home, 'root.ext4'), boot: join(home, 'boot.ext4'), kernel };
+  const emulator = await openEmulator(log, signal);
+  const disks = { root: join(home, 'root.ext4'), boot: join(home, 'boot.ext4'), kernel, emulator };
   if (await stat(home).catch(() => undefined)) {
     await utimes(home, new Date(), new Date());
     return disks;
@@ -317,6 +321,8 @@ const FILES: Readonly<Record<string, string>> = {
   'etc/dracut.conf.d/10-guest.conf': [
     'hostonly=no',
     'compress="zstd -1"',
+    'do_strip=no',
+    'do_hardlink=no',
     'drivers=" virtio_blk virtio_pci virtio_net ext4 nouveau "',
     'force_drivers+=" silicon "',
     `omit_dracutmodules+=" ${OMITTED.join(' ')} "`,

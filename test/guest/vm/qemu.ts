@@ -9,6 +9,8 @@ import { until } from '../real-guest.ts';
 
 /** A virtual machine to be started. */
 export interface Machine {
+  /** How QEMU is called. */
+  readonly emulator: readonly string[];
   /** Where its sockets lie. */
   readonly folder: string;
   readonly kernel: string;
@@ -33,11 +35,10 @@ export interface Qemu {
   cut(): Promise<void>;
 }
 
-const PROGRAM = arch() === 'arm64' ? 'qemu-system-aarch64' : 'qemu-system-x86_64';
 /** What the virtual machines and their disks are made with. */
 export const VM_PROGRAMS = [
-  ...['mmdebstrap', 'systemd-nspawn', 'setpriv', PROGRAM, 'qemu-img', 'mke2fs', 'debugfs', 'dpkg-deb'],
-  ...['strip', 'make', 'gcc', 'openssl'],
+  ...['mmdebstrap', 'systemd-nspawn', 'setpriv', 'qemu-img', 'mke2fs', 'debugfs', 'dpkg-deb'],
+  ...['strip', 'make', 'gcc', 'openssl', 'xz'],
 ];
 
 const SOCKET_LIMIT_MS = 10_000;
@@ -51,12 +52,12 @@ const TRANSLATED_CPU = arch() === 'arm64' ? 'max' : 'max,-erms,-fsrm';
 let accelerator: Promise<readonly string[]> | undefined;
 
 export async function startQemu(machine: Machine, signal: AbortSignal): Promise<Qemu> {
-  accelerator ??= chooseAccelerator(machine.kernel);
+  accelerator ??= chooseAccelerator(machine);
   const [agentSocket, monitor] = [join(machine.folder, 'agent'), join(machine.folder, 'monitor')];
   const argv = [...(await accelerator), ...hardware(machine, agentSocket, monitor)];
   const onTerminal = machine.console === 'terminal';
   // a group of its own: Ctrl-C is for the test, which then ends the guest
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', PROGRAM, ...argv], {
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...machine.emulator, ...argv], {
     stdio: onTerminal ? 'inherit' : ['ignore', 'ignore', 'pipe'],
     detached: !onTerminal,
   });
@@ -133,16 +134,16 @@ async function watchMonitor(path: string, tell: (why: End) => void): Promise<voi
   });
 }
 
-async function chooseAccelerator(kernel: string): Promise<readonly string[]> {
+async function chooseAccelerator({ emulator, kernel }: Machine): Promise<readonly string[]> {
   const board = arch() === 'arm64' ? 'virt' : 'q35';
   const translated = ['-machine', board, '-accel', 'tcg,thread=multi,tb-size=512', '-cpu', TRANSLATED_CPU];
   const native = ['-machine', board, '-accel', 'kvm', '-cpu', 'host'];
-  return (await exists('/dev/kvm')) && (await boots(kernel, native)) ? native : translated;
+  return (await exists('/dev/kvm')) && (await boots([...emulator, ...native], kernel)) ? native : translated;
 }
 
-async function boots(kernel: string, argv: readonly string[]): Promise<boolean> {
+async function boots([program = '', ...argv]: readonly string[], kernel: string): Promise<boolean> {
   const rest = ['-nodefaults', '-display', 'none', '-serial', 'stdio', '-m', '256', '-no-reboot', '-kernel', kernel];
-  const child = spawn(PROGRAM, [...argv, ...rest, '-append', 'console=ttyS0 panic=-1'], {
+  const child = spawn(program, [...argv, ...rest, '-append', 'console=ttyS0 panic=-1'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   try {

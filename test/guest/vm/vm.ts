@@ -72,6 +72,7 @@ export async function createVm(options: VmOptions): Promise<Vm> {
     const taken = await loadFromBootDisk(boot, home, release);
     await Promise.all([rm(at('agent'), { force: true }), rm(at('monitor'), { force: true })]);
     const hardware = {
+      emulator: options.disks.emulator,
       folder: home,
       kernel: taken.kernel,
       initrd: taken.initrd,

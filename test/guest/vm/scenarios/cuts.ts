@@ -34,7 +34,7 @@ export function cutsScenario(name: string, cuts: readonly Cut[]): Scenario {
     checks: scene => {
       const lengthsMs: Record<Cut['stage'], number> = { apply: 0, resume: 0 };
       return [
-        ['the journey is measured, without a cut', () => measure(scene, lengthsMs)],
+        ['the run before the reboot is measured, without a cut', () => measure(scene, lengthsMs)],
         ...cuts.map(cut => check(scene, cut, lengthsMs)),
       ];
     },
@@ -43,24 +43,22 @@ export function cutsScenario(name: string, cuts: readonly Cut[]): Scenario {
 
 const REBOOT_DUE = 3;
 
-/** Walks the journey once, keeps the disks at the begin of each stage, and learns how long each takes. */
+/** What a boot takes that goes on to a license, of what the run before it has taken: about that, as guests go. */
+const RESUME_SHARE = 1.35;
+
+/** Walks to the reboot once, keeps the disks at the begin of each stage, and learns how long they take; the whole way is told elsewhere. */
 async function measure(scene: Scene, lengthsMs: Record<Cut['stage'], number>): Promise<void> {
   const { vm } = scene;
   await furnish(scene);
   await vm.powerOff();
   await vm.keepDisks('apply');
   await vm.boot();
-  let startedMs = performance.now();
+  const startedMs = performance.now();
   await vm.fail(['vgpu-guest', 'apply'], REBOOT_DUE, { deadlineMs: 10 * MINUTE_MS });
   lengthsMs.apply = performance.now() - startedMs;
+  lengthsMs.resume = lengthsMs.apply * RESUME_SHARE;
   await vm.powerOff();
   await vm.keepDisks('resume');
-  startedMs = performance.now();
-  await vm.boot();
-  await vm.waitForBoot(10 * MINUTE_MS);
-  lengthsMs.resume = performance.now() - startedMs;
-  await requireLicense(scene);
-  await vm.powerOff();
 }
 
 function check(scene: Scene, { stage, moment }: Cut, lengthsMs: Readonly<Record<Cut['stage'], number>>): Check {
