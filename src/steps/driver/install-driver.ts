@@ -95,11 +95,13 @@ function bringBack(seen: Seen): Verdict {
 
 /** By DKMS where it has the source and only this kernel's modules are wanting, else by the package. */
 function putInPlace(version: string | undefined, config: Config, seen: Seen, before: ReadonlySet<string>): Verdict {
-  const { driver, system, driverPackage } = seen;
-  const because = whatIsWanting(version, config, seen);
-  const modulesOnly =
+  const { driver, system, driverPackage, smi } = seen;
+  const because = whatIsWanting(version, seen);
+  const lacksModules =
     driver.onDisk !== version ||
     (config.driver.dkms && version !== undefined && !isRegistered(driver, version, system.kernel));
+  // an installation that was ended in the middle has its log and its source in place before its programs
+  const modulesOnly = lacksModules && lostOf(smi) === undefined;
   if (version !== undefined && driver.installed === version && modulesOnly && hasSource(version, seen)) {
     return buildByDkms(version, seen, because);
   }
@@ -109,15 +111,19 @@ function putInPlace(version: string | undefined, config: Config, seen: Seen, bef
   return blocked(`${because}, and ${path} is not there`, `copy the driver package to ${path}`);
 }
 
-function whatIsWanting(version: string | undefined, config: Config, { driver, system, smi }: Seen): string {
+function whatIsWanting(version: string | undefined, { driver, system, smi }: Seen): string {
   const { installed, onDisk } = driver;
   if (!installed)
     return onDisk ? `driver ${onDisk} does not come from a .run package` : 'no NVIDIA driver is installed';
   if (version === undefined) return `driver ${installed} is installed, and what is asked for is not downloaded yet`;
   if (installed !== version) return `driver ${installed} is installed, and ${version} is asked for`;
+  const lost = lostOf(smi);
+  if (lost) return `driver ${version} has lost ${lost}`;
   if (!onDisk) return `driver ${version} has no modules for ${system.kernel}`;
   if (onDisk !== version) return `driver ${version} is installed, but its module on disk is ${onDisk}`;
-  if (!config.driver.dkms || isRegistered(driver, version, system.kernel))
-    return `driver ${version} has lost ${(!smi.answers && lostFile(smi.code)) || 'nvidia-smi'}`;
   return `driver ${version} is not registered with DKMS for ${system.kernel}`;
+}
+
+function lostOf(smi: Seen['smi']): string | undefined {
+  return smi.answers ? undefined : lostFile(smi.code);
 }

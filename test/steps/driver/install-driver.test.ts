@@ -409,6 +409,11 @@ describe('a guest with the driver', () => {
     expect(judge({ ...done, smi })).toEqual(install(`driver ${VERSION} has lost libnvidia-ml.so`));
   });
 
+  test('whose installation was ended between its log and its programs is installed again, and not built by DKMS alone', () => {
+    const ended = withDriver({ onDisk: undefined, loaded: undefined, dkms: [dkms('added', undefined)] });
+    expect(judge({ ...ended, smi: bare.smi })).toEqual(install(`driver ${VERSION} has lost nvidia-smi`));
+  });
+
   test('is blocked by what nvidia-smi says', () => {
     expect(judge({ ...done, smi: { answers: false, problem: 'No devices were found', code: 6 } })).toMatchObject({
       is: 'blocked',
