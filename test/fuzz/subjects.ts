@@ -377,7 +377,7 @@ export const SUBJECTS: readonly Subject[] = [
   },
   {
     name: 'what goes to support',
-    files: ['redact', 'redact-blocks', 'redact-known', 'redact-rules', 'excerpt'],
+    files: ['redact', 'blocks', 'known', 'rules', 'excerpt'],
     read: text => [redact(text, [makeToken(), 'pass-word-1']), excerpt(text, 1_000, { isPart: true })],
     samples: [
       'password="x"\nAuthorization: Basic abc\nhttp_proxy=http://u:p@h:1\n-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n',

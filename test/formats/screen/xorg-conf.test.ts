@@ -7,7 +7,7 @@ import { minimalXorgConf, setBusId } from '../../../src/formats/screen/xorg-edit
 import { sameXorgName } from '../../../src/formats/screen/xorg-tokens.ts';
 
 const NEW = 'PCI:0@50677:6:0';
-const RECORDED = new URL('../../fixtures/xorg', import.meta.url);
+const RECORDED = new URL('../../fixtures/xorg/', import.meta.url);
 const recorded = (name: string) => readFileSync(new URL(name, RECORDED), 'utf8');
 
 function devicesOf(text: string): readonly XorgDevice[] {
