@@ -10,8 +10,8 @@ import { chooseByName, playInLanes, runAsProgram } from './tier.ts';
 
 /** The longest ones first. */
 const TIERS = [
-  { name: 'families', entry: 'families/journey.ts' },
   { name: 'journey', entry: 'container-journey.ts' },
+  { name: 'families', entry: 'families/journey.ts' },
   { name: 'licensing', entry: 'license/container.ts' },
   { name: 'callers', entry: 'callers/journey.ts' },
   { name: 'clones', entry: 'clones/journey.ts' },
