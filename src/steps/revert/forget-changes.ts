@@ -59,7 +59,7 @@ function whatStays({ record: fact, ...seen }: Seen, options: RevertOptions, ahea
     packages: seen.addedPackages.there.filter(name => !packagesGo.includes(name)),
   };
   const { driver: installed } = record;
-  const ecc = ahead.has(restoreEcc(options).id) ? [] : eccToRestore(fact, seen.smi);
+  const ecc = ahead.has(restoreEcc.id) ? [] : eccToRestore(fact, seen.smi);
   return {
     ...stays,
     ...(installed && driver !== undefined ? { driver: installed } : {}),

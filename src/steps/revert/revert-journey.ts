@@ -18,7 +18,7 @@ export function revertJourney(options: RevertOptions): readonly Step[] {
   return [
     stopGoingOn,
     returnLicense(options),
-    restoreEcc(options),
+    restoreEcc,
     restoreFiles(options),
     removeDriver(options),
     returnToScreen,

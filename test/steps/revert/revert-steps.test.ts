@@ -281,11 +281,16 @@ describe('a GPU whose ECC apply has turned off', () => {
 
   test.each<[string, RevertOptions, Facts['smi'], RegExp]>([
     ['no driver can tell it', NO, { answers: false, problem: 'there is no nvidia-smi', code: 127 }, /no nvidia-smi/],
-    ['that is forced', { ...NO, force: true }, smiWith('Disabled', 'Disabled'), /-e 1 sets it$/],
+    ['that GPU is gone', NO, { ...smiWith('Disabled', 'Disabled'), gpus: [] } as Facts['smi'], /-e 1 sets it$/],
   ])('stays as it is where %s, and on record', (_, options, smi, warning) => {
     const all = verdicts(options, seen(smi));
     expect(all['restore-ecc']).toMatchObject({ is: 'settled', warnings: [expect.stringMatching(warning)] });
     expect(all['forget-changes']).toMatchObject({ is: 'settled', because: 'on record is what is still changed' });
+  });
+
+  test('has it again where changed files are forced back as well', () => {
+    const all = verdicts({ ...NO, force: true }, seen(smiWith('Disabled', 'Disabled')));
+    expect(kindsOf(all['restore-ecc'])).toEqual(['mark-boot', 'restore-ecc']);
   });
 
   test('asks for the reboot until there was one', () => {
