@@ -20,6 +20,7 @@ const STRIDE = isLong ? 1 : 5;
 test('every format is looked at', () => {
   const formats = readdirSync(join(import.meta.dirname, '../../src/formats'), { recursive: true, encoding: 'utf8' });
   const files = formats.filter(file => file.endsWith('.ts')).map(file => basename(file, '.ts'));
+  expect(new Set(files).size).toBe(files.length); // they are told apart by their names alone
   expect(new Set(SUBJECTS.flatMap(subject => subject.files))).toEqual(new Set(files));
 });
 
