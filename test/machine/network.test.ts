@@ -119,7 +119,7 @@ describe('the clock of the other side', () => {
     });
     const seen = await probe(port, { tls: NAMED });
     const aheadUs = seen.is === 'connected' && seen.tls?.is === 'agreed' ? seen.tls.serverAheadUs : undefined;
-    expect(Math.abs((aheadUs ?? 0) / 1e6 - 10_800)).toBeLessThan(3);
+    expect(Math.abs((aheadUs ?? 0) / 1e6 - 10_800)).toBeLessThan(60);
     expect(asked.join('')).toBe(
       `HEAD / HTTP/1.1\r\nHost: dls.example.com:${port}\r\nUser-Agent: vgpu-guest\r\nConnection: close\r\n\r\n`,
     );
