@@ -91,7 +91,7 @@ const SIGNATURES: readonly Signature[] = [
   ],
   // headers and build
   [
-    /Unable to find the kernel source tree|The kernel source path '[^']*' does not exist|The kernel header file '[^']*' does not exist|kernel header file exists|Your kernel headers for kernel \S+ cannot be found/,
+    /Unable to find the kernel source tree|The kernel (?:source|output) path '[^']*' does not exist|The kernel header file '[^']*' does not exist|kernel header file exists|Your kernel headers for kernel \S+ cannot be found/,
     'the headers of the running kernel are not there or not complete',
     HEADERS,
   ],
@@ -106,9 +106,15 @@ const SIGNATURES: readonly Signature[] = [
     "boot the distribution's default kernel, or see the package's README for IGNORE_PREEMPT_RT_PRESENCE",
   ],
   [
-    /The CC sanity check failed|The compiler sanity check failed/,
+    /The (?:CC|Compiler) sanity check failed/,
     'the C compiler does not work for this kernel',
     'install the compiler that the kernel was built with (cat /proc/version)',
+  ],
+  [
+    // Xen, Dom0, vgpu_kvm, and what later releases look for
+    /The \S+ sanity check failed/,
+    'this package does not work with the running kernel as it is configured',
+    "read the lines below that one in the installer's log; boot the distribution's default kernel, or install the guest driver (-grid.run)",
   ],
   // loading
   [
@@ -151,6 +157,12 @@ const SIGNATURES: readonly Signature[] = [
     /The path to the `modprobe` utility reported by/,
     '/proc/sys/kernel/modprobe names no modprobe',
     'set kernel.modprobe to the path of modprobe (sysctl kernel.modprobe=/sbin/modprobe)',
+  ],
+  // half-way, when the old driver is gone
+  [
+    /An incomplete installation of libglvnd was found.*Answer: Abort/,
+    'libraries that all makers of graphics drivers share (libglvnd) are there in part',
+    "install the distribution's libglvnd again (libglvnd0 libegl1 libglx0 libgl1 libopengl0, or libglvnd), then run vgpu-guest apply again",
   ],
   // DKMS
   [

@@ -69,6 +69,21 @@ describe('a failed installation', () => {
     expect(failure?.cause).toBe('another driver holds the GPU');
   });
 
+  test('a real-time kernel is named as such, and not by the check that has found it', () => {
+    const reason =
+      'The NVIDIA driver does not support real-time kernels. If you are using a stock distribution kernel,';
+    const failure = findInstallerFailure(log('ERROR: The PREEMPT_RT sanity check failed:', '', reason));
+    expect(failure).toMatchObject({ line: reason, cause: 'the running kernel is a real-time kernel' });
+  });
+
+  test('libraries of libglvnd that are only optional are no reason', () => {
+    const optional =
+      "-> An incomplete installation of libglvnd was found. All of the essential libglvnd libraries are present, but one or more optional components are missing. Do you want to install a full copy of libglvnd? This will overwrite any existing libglvnd libraries. (Answer: Don't install libglvnd files)";
+    const why = "ERROR: Unable to load the 'nvidia-drm' kernel module.";
+    expect(findInstallerFailure(log(optional, why))?.line).toBe(why);
+    expect(findInstallerFailure(log(optional))).toBeUndefined();
+  });
+
   test("a distribution's own method that is merely available is no reason", () => {
     const available =
       '-> An alternate method of installing the NVIDIA driver was detected. (This is usually a package provided by your distributor.)';
@@ -132,6 +147,7 @@ describe('a failed installation', () => {
       "the distribution's own packages have installed a driver (/usr/lib/nvidia/alternate-install-present)",
     ],
     ["ERROR: The kernel source path '/usr/src/linux' does not exist.", NO_HEADERS],
+    ["ERROR: The kernel output path '/lib/modules/K/build' does not exist.", NO_HEADERS],
     ["ERROR: The kernel header file '/lib/modules/K/build/include/linux/kernel.h' does not exist.", NO_HEADERS],
     [
       "ERROR: Neither the '/b/include/linux/version.h' nor the '/b/include/generated/uapi/linux/version.h' kernel header file exists.",
@@ -149,6 +165,15 @@ describe('a failed installation', () => {
     ],
     ['The NVIDIA driver does not support real-time kernels.', 'the running kernel is a real-time kernel'],
     ['ERROR: The CC sanity check failed:', 'the C compiler does not work for this kernel'],
+    ['ERROR: The Compiler sanity check failed:', 'the C compiler does not work for this kernel'],
+    ...['Xen', 'Dom0', 'vgpu_kvm'].map(name => [
+      `ERROR: The ${name} sanity check failed:`,
+      'this package does not work with the running kernel as it is configured',
+    ]),
+    [
+      '-> An incomplete installation of libglvnd was found. Do you want to install a full copy of libglvnd? This will overwrite any existing libglvnd libraries. (Answer: Abort installation.)',
+      'libraries that all makers of graphics drivers share (libglvnd) are there in part',
+    ],
     [
       'ERROR: The kernel module failed to load. Secure boot is enabled on this system, so this is likely because it was not signed by a key',
       SIGNATURE,
