@@ -1,3 +1,4 @@
+import { isSignedByStranger } from '../facts/driver/kernels.ts';
 import type { Facts } from '../facts/facts.ts';
 import { defineSubject, evidence, seen } from './check.ts';
 
@@ -53,6 +54,25 @@ export const nextKernel = defineSubject({
           evidence: [
             evidence(`modinfo -k ${next.release} -F signer nvidia`, 'nothing'),
             ...secureBoot.evidence.map(({ at, shows }) => evidence(at, shows)),
+          ],
+        };
+      },
+    },
+    {
+      id: 'next-kernel-signer-unknown',
+      causes: [],
+      judge(_config, facts) {
+        const { next } = facts.kernels;
+        if (!next || !isSignedByStranger(next, facts)) return undefined;
+        return {
+          severity: 'warning',
+          summary: `the next boot takes ${next.release}, and the driver's module for it is signed with a key that is not enrolled`,
+          cause: 'DKMS may have made a new key, or another one was named to it, since a key was enrolled',
+          remedy: `enroll the certificate that DKMS signs with now (mokutil --import), reboot, and confirm it on the guest's console; if it is enrolled already: dkms build --force -m nvidia -v ${next.onDisk} -k ${next.release}, and dkms install --force with the same options`,
+          evidence: [
+            evidence(`modinfo -k ${next.release} -F signer nvidia`, next.signer ?? 'nothing'),
+            evidence(`modinfo -k ${next.release} -F sig_key nvidia`, next.signedWith ?? 'nothing'),
+            evidence('mokutil --list-enrolled, mokutil --db', 'no certificate with that serial number'),
           ],
         };
       },

@@ -22,6 +22,7 @@ const kernels = (given: Partial<NextKernel> = {}): Pick<Facts, 'kernels'> => ({
       headers: true,
       onDisk: undefined,
       signer: undefined,
+      signedWith: undefined,
       failedBuild: undefined,
       ...given,
     },
@@ -32,6 +33,7 @@ const refusing = (enrollment: 'enrolled' | 'not-enrolled' | 'unknown'): Pick<Fac
     unsigned: 'refused',
     evidence: [{ at: '/sys/kernel/security/lockdown', shows: 'none [integrity] confidentiality' }],
     keys: { dkms: { secret: '/k.key', certificate: '/k.pub', present: 'both', enrollment } },
+    enrolled: new Set(['1c29']),
   },
 });
 
@@ -77,6 +79,23 @@ describe('a kernel that the next boot takes', () => {
     const signed = { ...byDkms, ...kernels({ onDisk: VERSION, signer: 'mine' }) };
     expect(find('next-kernel-unsigned', { ...signed, ...refusing('enrolled') })).toBeUndefined();
   });
+});
+
+test('a module for the next boot that DKMS has signed with a key that nobody has enrolled is a warning', () => {
+  const built = versions(VERSION, { dkms: [entry, { ...entry, kernel: RELEASE }] });
+  const seen = (signedWith: string | undefined, of = built) => ({
+    ...of,
+    ...refusing('enrolled'),
+    ...kernels({ onDisk: VERSION, signer: 'DKMS module signing key', signedWith }),
+  });
+  expect(find('next-kernel-signer-unknown', seen('77aa'))).toMatchObject({
+    severity: 'warning',
+    evidence: expect.arrayContaining([{ at: `modinfo -k ${RELEASE} -F sig_key nvidia`, shows: '77aa' }]),
+  });
+  expect(find('next-kernel-signer-unknown', seen('1c29'))).toBeUndefined();
+  expect(find('next-kernel-signer-unknown', seen(undefined))).toBeUndefined();
+  // the kernel's maker has keys of his own
+  expect(find('next-kernel-signer-unknown', seen('77aa', byDkms))).toBeUndefined();
 });
 
 test.each([

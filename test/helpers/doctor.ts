@@ -138,7 +138,7 @@ export const HEALTHY: Facts = {
   gpus: [{ address: '0000:00:06.0', device: '2236', kind: 'vga', driver: 'nvidia', mode: 'vgpu' }],
   ...versions('570.211.01'),
   kernels: { next: undefined },
-  secureBoot: { unsigned: 'taken', evidence: [], keys: {} },
+  secureBoot: { unsigned: 'taken', evidence: [], keys: {}, enrolled: undefined },
   prerequisites: { manager: 'zypper', missing: [], later: [], offered: new Set() },
   ...smi('Licensed'),
   gridd: {

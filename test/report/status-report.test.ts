@@ -86,6 +86,7 @@ test('the kernel of the next boot and the driver of the host are shown where the
     headers: true,
     onDisk: undefined,
     signer: undefined,
+    signedWith: undefined,
     failedBuild: undefined,
   };
   const gpus = [{ ...facts.gpus[0]!, host: { version: '570.124.03', branch: 'R570' } }];

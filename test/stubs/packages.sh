@@ -98,8 +98,9 @@ sign_file() {
 #!/bin/sh
 [ $# = 4 ] || { echo 'Usage: scripts/sign-file [-dp] <hash algo> <key> <x509> <module> [<dest>]' >&2; exit 2; }
 for file in "$2" "$3" "$4"; do [ -f "$file" ] || { echo "At main.c:298: - SSL error:... $file" >&2; exit 1; }; done
-sed -i '/^\(sig_id\|signer\)=/d' "$4"
-printf 'sig_id=PKCS#7\nsigner=%s\n' "$(sed -n 's/^CN=//p' "$3")" >>"$4"
+sed -i '/^\(sig_id\|signer\|sig_key\)=/d' "$4"
+number=$(printf '%08X' "$(cksum <"$3" | cut -d' ' -f1)" | sed 's/../&:/g; s/:$//')
+printf 'sig_id=PKCS#7\nsigner=%s\nsig_key=%s\n' "$(sed -n 's/^CN=//p' "$3")" "$number" >>"$4"
 PROGRAM
 }
 

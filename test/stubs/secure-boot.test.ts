@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { keyNumber, parseSerialNumbers } from '../../src/formats/driver/mokutil.ts';
 import { type FolderGuest, makeFolderGuest } from '../helpers/folder-guest.ts';
 
 const CERTIFICATE = '/var/lib/dkms/mok.pub';
@@ -49,6 +50,14 @@ describe('under Secure Boot the stand-in', () => {
     expect(await ask()).toMatchObject({ code: 1, stdout: `${CERTIFICATE} is already in the enrollment request\n` });
     guest.write('/var/lib/stubs/enrolled-keys', 'CN=mine\n');
     expect(await ask()).toMatchObject({ code: 1, stdout: `${CERTIFICATE} is already enrolled\n` });
+    // the number of the certificate is that which a signature of its key carries
+    expect((await guest.run('mokutil', '--db')).stdout).toBe('db is empty\n');
+    guest.write('/var/lib/dkms/mok.key', 'a key\n');
+    await install(guest);
+    const { stdout: number } = await guest.run('modinfo', '-F', 'sig_key', 'nvidia');
+    expect(parseSerialNumbers((await guest.run('mokutil', '--list-enrolled')).stdout)).toEqual(
+      new Set([keyNumber(number)]),
+    );
     expect((await guest.run('mokutil', '--import')).code).toBe(255);
     using bios = makeFolderGuest();
     expect(await bios.run('mokutil', '--sb-state')).toMatchObject({

@@ -1,6 +1,7 @@
 import { compareReleases } from '../../formats/driver/kernel-release.ts';
+import { keyNumber } from '../../formats/driver/mokutil.ts';
 import type { GuestView } from '../../guest/guest.ts';
-import type { Look } from '../facts.ts';
+import type { Facts, Look } from '../facts.ts';
 import { hasBuildTree } from '../prerequisites.ts';
 
 /** The kernels that can boot next, beside the running one. */
@@ -19,6 +20,8 @@ export interface NextKernel {
   readonly onDisk: string | undefined;
   /** Whose signature that module carries; undefined: none, or modinfo cannot tell. */
   readonly signer: string | undefined;
+  /** The number of the key that it was signed with. */
+  readonly signedWith: string | undefined;
   /** The log of a build for it that DKMS has given up; undefined: there is none. */
   readonly failedBuild: string | undefined;
 }
@@ -33,14 +36,25 @@ export async function collectKernels({ guest, fact }: Look): Promise<KernelsFact
   const { kernel } = await fact('system');
   const next = (await byGrubby(guest)) ?? (await newest(guest, kernel));
   if (!next || next.release === kernel) return { next: undefined };
-  const [headers, version, signer, failedBuild] = await Promise.all([
+  const [headers, version, signer, sigKey, failedBuild] = await Promise.all([
     hasBuildTree(guest, next.release),
     fieldOf(guest, 'version', next.release),
     fieldOf(guest, 'signer', next.release),
+    fieldOf(guest, 'sig_key', next.release),
     findFailedBuild(guest, next.release),
   ]);
   const onDisk = version && /^\d+(?:\.\d+)+$/.test(version) ? version : undefined;
-  return { next: { ...next, headers, onDisk, signer, failedBuild } };
+  const signedWith = sigKey && keyNumber(sigKey);
+  return { next: { ...next, headers, onDisk, signer, signedWith, failedBuild } };
+}
+
+/** The driver of the next boot is signed, and the firmware does not know the key: modules that came with the kernel have keys of its own. */
+export function isSignedByStranger(
+  next: NextKernel,
+  { driver: { dkms }, secureBoot: { enrolled } }: Pick<Facts, 'driver' | 'secureBoot'>,
+): boolean {
+  if (!next.signedWith || !enrolled || enrolled.has(next.signedWith)) return false;
+  return dkms?.some(({ version, kernel }) => version === next.onDisk && kernel === next.release) ?? false;
 }
 
 /** DKMS removes its build folder when it is done, and leaves it when it is not; its log begins with the kernel's name. */

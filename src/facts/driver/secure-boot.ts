@@ -1,5 +1,5 @@
 import { type KeyPair, parseFramework } from '../../formats/driver/dkms-framework.ts';
-import { type Enrollment, parseTestKey } from '../../formats/driver/mokutil.ts';
+import { type Enrollment, parseSerialNumbers, parseTestKey } from '../../formats/driver/mokutil.ts';
 import type { GuestView } from '../../guest/guest.ts';
 import type { Look } from '../facts.ts';
 
@@ -10,6 +10,8 @@ export interface SecureBootFact {
   readonly evidence: readonly { readonly at: string; readonly shows: string }[];
   /** That of the configuration, and DKMS's own, which is not looked at where unsigned modules are taken. */
   readonly keys: { readonly given?: SigningKey; readonly dkms?: SigningKey };
+  /** Numbers of the keys that the firmware knows; undefined: mokutil does not say, or nobody asks for signatures. */
+  readonly enrolled: ReadonlySet<string> | undefined;
 }
 
 export interface SigningKey extends KeyPair {
@@ -49,7 +51,18 @@ export async function collectSecureBoot(look: Look): Promise<SecureBootFact> {
   // a kernel without lockdown may have its maker's own way to heed Secure Boot
   const isTaken = lockdown !== undefined || !secureBoot.isOn;
   const unsigned = enforce?.trim() === 'Y' || isLocked ? 'refused' : isTaken ? 'taken' : 'unknown';
-  return { unsigned, evidence, keys: await lookAtKeys(look, unsigned) };
+  const [keys, enrolled] = await Promise.all([
+    lookAtKeys(look, unsigned),
+    unsigned === 'taken' ? undefined : lookAtEnrolled(guest),
+  ]);
+  return { unsigned, evidence, keys, enrolled };
+}
+
+/** By the owner of the machine, and in the firmware itself. */
+async function lookAtEnrolled(guest: GuestView): Promise<SecureBootFact['enrolled']> {
+  const lists = await Promise.all(['--list-enrolled', '--db'].map(list => guest.query(['mokutil', list])));
+  const numbers = lists.flatMap(({ stdout }) => [...parseSerialNumbers(stdout)]);
+  return numbers.length > 0 ? new Set(numbers) : undefined;
 }
 
 async function lookAtFirmware(guest: GuestView) {

@@ -1,6 +1,6 @@
 import { type Argv, type Change, due, type Verdict } from '../../change.ts';
 import { isRegistered } from '../../facts/driver/driver.ts';
-import type { NextKernel } from '../../facts/driver/kernels.ts';
+import { isSignedByStranger, type NextKernel } from '../../facts/driver/kernels.ts';
 import type { Facts } from '../../facts/facts.ts';
 import { signingOfDkms } from './module-signing.ts';
 
@@ -35,14 +35,20 @@ export function dkmsAhead(version: string, next: NextKernel, seen: Seen): Change
 }
 
 /** What is known to be wanting, and cannot be mended here. */
-export function lacksNext(version: string, { kernels: { next } }: Seen): readonly string[] {
-  if (!next || next.onDisk === version) return [];
+export function lacksNext(version: string, seen: Seen): readonly string[] {
+  const { next } = seen.kernels;
+  if (!next) return [];
+  const takes = `the next boot takes ${next.release} (${next.from})`;
+  if (next.onDisk === version) {
+    if (!isSignedByStranger(next, seen)) return [];
+    return [`${takes}, whose module of the driver is signed by ${next.signer} with a key that is not enrolled`];
+  }
   const why = next.failedBuild
     ? `DKMS could not build it: ${next.failedBuild}`
     : next.headers
       ? 'vgpu-guest doctor says why'
       : 'its headers are not there';
-  return [`the next boot takes ${next.release} (${next.from}), which has not got driver ${version}: ${why}`];
+  return [`${takes}, which has not got driver ${version}: ${why}`];
 }
 
 function dkmsInstall(version: string, kernel: string, { driver }: Pick<Seen, 'driver'>, because: string) {

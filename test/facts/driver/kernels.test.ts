@@ -69,13 +69,14 @@ describe('the kernel of the next boot', () => {
         [log.slice(1)]: `DKMS make.log for nvidia-570.211.01 for kernel ${NEWER} (x86_64)\nSat Nov 21\n`,
       },
       {
-        modinfo: `[ "$3 $4 $5" = "-k ${NEWER} nvidia" ] && case $2 in version) echo 570.211.01 ;; signer) echo mine ;; esac`,
+        modinfo: `[ "$3 $4 $5" = "-k ${NEWER} nvidia" ] && case $2 in version) echo 570.211.01 ;; signer) echo mine ;; sig_key) echo 0C:29 ;; esac`,
       },
     );
     expect((await look.fact('kernels')).next).toMatchObject({
       headers: true,
       onDisk: '570.211.01',
       signer: 'mine',
+      signedWith: 'c29',
       failedBuild: log,
     });
   });

@@ -62,6 +62,16 @@ describe('the key that modules are signed with', () => {
     expect(fact.keys).toEqual({ dkms: { ...DKMS_PAIR, present: 'both', enrollment } });
   });
 
+  test('is enrolled by its number, in the owner’s list or in the firmware’s', async () => {
+    const lists = `case $1 in
+      --list-enrolled) printf '        Serial Number:\\n            0a:1c\\n' ;;
+      --db) echo '        Serial Number: 1 (0x1)' ;;
+    esac`;
+    expect((await look(locked, lists)).enrolled).toEqual(new Set(['a1c', '1']));
+    expect((await look(locked, 'exit 1')).enrolled).toBeUndefined();
+    expect((await look({}, lists)).enrolled).toBeUndefined();
+  });
+
   test('is not there before DKMS has built anything', async () => {
     expect((await look(locked)).keys.dkms).toEqual({ ...DKMS_PAIR, present: 'neither', enrollment: 'unknown' });
   });

@@ -73,7 +73,7 @@ const bare: Seen = {
   modprobe: [],
   gpus: [{ address: '0000:00:06.0', device: '2236', kind: '3d', driver: undefined, mode: 'vgpu' }],
   kernels: { next: undefined },
-  secureBoot: { unsigned: 'taken', evidence: [], keys: {} },
+  secureBoot: { unsigned: 'taken', evidence: [], keys: {}, enrolled: undefined },
   room: roomOf(),
   gpuUsers: [],
   distributionDriver: { packages: [], remove: undefined, marker: undefined },
@@ -641,7 +641,12 @@ describe('a kernel that wants signatures', () => {
   };
   const guest = (keys: Facts['secureBoot']['keys'], unsigned: Facts['secureBoot']['unsigned'] = 'refused'): Seen => ({
     ...bare,
-    secureBoot: { unsigned, evidence: [{ at: '/sys/kernel/security/lockdown', shows: 'none [integrity]' }], keys },
+    secureBoot: {
+      unsigned,
+      evidence: [{ at: '/sys/kernel/security/lockdown', shows: 'none [integrity]' }],
+      keys,
+      enrolled: undefined,
+    },
     driverPackage: { ...given, options: undefined },
   });
   const signedWith = (seen: Seen, settings?: Settings) => {
@@ -760,11 +765,16 @@ describe('a kernel that wants signatures', () => {
     const entries = [dkms('installed', '6.4.0-150600.21-default')];
     const seen = { ...withDriver({ onDisk: undefined, loaded: undefined, dkms: entries }) };
     const keys = { dkms: { ...enrolled, enrollment: 'not-enrolled' } } as const;
-    expect(judge({ ...seen, secureBoot: { unsigned: 'refused', evidence: [], keys } })).toMatchObject({
+    expect(
+      judge({ ...seen, secureBoot: { unsigned: 'refused', evidence: [], keys, enrolled: undefined } }),
+    ).toMatchObject({
       is: 'blocked',
     });
     expect(
-      judge({ ...seen, secureBoot: { unsigned: 'refused', evidence: [], keys: { dkms: enrolled } } }),
+      judge({
+        ...seen,
+        secureBoot: { unsigned: 'refused', evidence: [], keys: { dkms: enrolled }, enrolled: undefined },
+      }),
     ).toMatchObject({
       changes: [{ argv: expect.arrayContaining(['dkms']) }, { argv: ['modprobe', 'nvidia'] }],
     });
@@ -795,6 +805,7 @@ describe('a guest whose next boot takes another kernel', () => {
       changes: [{ kind: 'install-driver' }, build],
     });
   });
+    signedWith: undefined,
 
   test('is settled when it has it', () => {
     expect(judge({ ...done, kernels: { next: { ...next, onDisk: VERSION } } })).toEqual({
@@ -825,6 +836,22 @@ describe('a guest whose next boot takes another kernel', () => {
       because: `driver ${VERSION} is installed and loaded`,
     });
   });
+  test('is told where it has it, signed with a key that the firmware does not know', () => {
+    const signed = { ...next, onDisk: VERSION, signer: 'DKMS module signing key', signedWith: '77aa' };
+    const secureBoot = { ...done.secureBoot, unsigned: 'refused', enrolled: new Set(['1c29']) } as const;
+    const seen = {
+      ...withDriver({ dkms: [dkms('installed'), dkms('installed', RELEASE)] }),
+      secureBoot,
+      kernels: { next: signed },
+    };
+    expect(judge(seen)).toMatchObject({
+      is: 'settled',
+      warnings: [
+        `the next boot takes ${RELEASE} (grubby --default-kernel), whose module of the driver is signed by DKMS module signing key with a key that is not enrolled`,
+      ],
+    });
+  });
+
 });
 
 describe('a package that is still to be downloaded', () => {
