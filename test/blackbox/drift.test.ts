@@ -4,6 +4,9 @@ import { type FolderGuest, type FolderGuestOptions, makeFolderGuest } from '../h
 
 const XORG_CONF = new URL('../fixtures/xorg/nvidia-xconfig-535-h200-1gpu.conf', import.meta.url);
 
+const KERNEL = '6.4.0-150600.23.47-default';
+const MODULE = `/lib/modules/${KERNEL}/updates/nvidia.ko`;
+
 /** What somebody or something does to a licensed guest, and which steps put it right. */
 const DRIFTS: readonly [string, (guest: FolderGuest) => Promise<unknown> | unknown, readonly string[]][] = [
   [
@@ -26,6 +29,16 @@ const DRIFTS: readonly [string, (guest: FolderGuest) => Promise<unknown> | unkno
     'an xorg.conf without a BusID gets that of the GPU',
     guest => guest.write('/etc/X11/xorg.conf', readFileSync(XORG_CONF)),
     ['patch-xorg'],
+  ],
+  ['modules that were taken away from under DKMS come back', guest => guest.remove(MODULE), ['install-driver']],
+  [
+    'modules that DKMS has built and that lie elsewhere are put in its hands',
+    guest => {
+      guest.write(`/lib/modules/${KERNEL}/kernel/drivers/video/nvidia.ko`, guest.read(MODULE) ?? '');
+      guest.remove(MODULE);
+      guest.remove(`/var/lib/dkms/nvidia/kernel-${KERNEL}-x86_64`);
+    },
+    ['install-driver'],
   ],
   ['a stopped nvidia-gridd is started', guest => guest.run('systemctl', 'stop', 'nvidia-gridd'), ['restart-gridd']],
   ['a disabled nvidia-gridd is enabled', guest => guest.run('systemctl', 'disable', 'nvidia-gridd'), ['restart-gridd']],

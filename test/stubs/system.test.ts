@@ -210,7 +210,24 @@ describe('the stand-in dkms', () => {
     expect((await dkms('build')).code).toBe(0);
     expect((await guest.run('dkms', 'status')).stdout).toBe(`nvidia/570.211.01, ${guest.kernel}, x86_64: built\n`);
     expect((await dkms('install')).code).toBe(0);
-    expect((await dkms('install')).code).toBe(5);
+    const module = `/lib/modules/${guest.kernel}/updates/nvidia.ko`;
+    guest.remove(module);
+    const again = {
+      code: 0,
+      stdout: `Module nvidia/570.211.01 already installed on kernel ${guest.kernel} (x86_64).\n`,
+    };
+    expect(await dkms('install', '--force')).toMatchObject(again);
+    expect(guest.read(module)).toBeUndefined();
+    expect((await dkms('uninstall')).code).toBe(0);
+    for (const [version, words] of [
+      ['570.211.01', `exactly matches what is already found in kernel ${guest.kernel}.`],
+      ['580.95.05', `is not newer than what is already found in kernel ${guest.kernel} (580.95.05).`],
+    ]) {
+      guest.write(`/lib/modules/${guest.kernel}/kernel/drivers/video/nvidia.ko`, `version=${version}\n`);
+      expect(await dkms('install')).toMatchObject({ code: 6, stderr: expect.stringContaining(words ?? '') });
+    }
+    expect((await dkms('install', '--force')).code).toBe(0);
+    expect(guest.read(module)).toMatch(/^version=570/);
     guest.remove(`/lib/modules/${guest.kernel}/build`);
     expect((await dkms('build', '-k', guest.kernel, '--force')).stderr).toContain('Your kernel headers for kernel');
   });

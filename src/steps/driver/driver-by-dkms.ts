@@ -1,4 +1,4 @@
-import { type Argv, type Change, due, type Verdict } from '../../change.ts';
+import { type Change, due, type Verdict } from '../../change.ts';
 import { isRegistered } from '../../facts/driver/driver.ts';
 import { isSignedByStranger, type NextKernel } from '../../facts/driver/kernels.ts';
 import type { Facts } from '../../facts/facts.ts';
@@ -14,8 +14,9 @@ const DKMS_TIMEOUT_MS = 1_800_000;
 export function buildByDkms(version: string, seen: Seen, because: string): Verdict {
   const signing = signingOfDkms(seen);
   if (signing.is === 'impossible') return signing.verdict;
-  const build = dkmsInstall(version, seen.system.kernel, seen, because);
-  return seen.driver.loaded ? due(build) : due(build, load(`driver ${version} is not loaded`));
+  const place = { release: seen.system.kernel, onDisk: seen.driver.onDisk };
+  const build = dkmsInstall(version, place, seen, because);
+  return seen.driver.loaded ? due(...build) : due(...build, load(`driver ${version} is not loaded`));
 }
 
 /** The kernel that the next boot takes gets its modules now, while somebody is there to see whether they can be built. */
@@ -23,15 +24,15 @@ export function buildAhead(version: string, seen: Seen): Verdict | undefined {
   const next = seen.kernels.next;
   if (!next?.headers || next.failedBuild || next.onDisk === version || !hasSource(version, seen)) return undefined;
   // without a key the driver of today still works, and doctor tells what the next boot lacks
-  return signingOfDkms(seen).is === 'impossible' ? undefined : due(dkmsAhead(version, next, seen));
+  return signingOfDkms(seen).is === 'impossible' ? undefined : due(...dkmsAhead(version, next, seen));
 }
 
 /** For a kernel that does not run: the guest works without it, so that a failure is told and ends nothing. */
-export function dkmsAhead(version: string, next: NextKernel, seen: Seen): Change {
+export function dkmsAhead(version: string, next: NextKernel, seen: Seen): readonly [Change, ...Change[]] {
   const has = next.onDisk ? `driver ${next.onDisk}` : 'no driver';
   const because = `the next boot takes ${next.release} (${next.from}), which has ${has}`;
   const tolerated = `the next boot takes ${next.release}, and would be without driver ${version}`;
-  return { ...dkmsInstall(version, next.release, seen, because), tolerated };
+  return dkmsInstall(version, next, seen, because, tolerated);
 }
 
 /** What is known to be wanting, and cannot be mended here. */
@@ -51,11 +52,30 @@ export function lacksNext(version: string, seen: Seen): readonly string[] {
   return [`${takes}, which has not got driver ${version}: ${why}`];
 }
 
-function dkmsInstall(version: string, kernel: string, { driver }: Pick<Seen, 'driver'>, because: string) {
-  // DKMS refuses what it has installed before, even when the modules have been taken away since
-  const force = isRegistered(driver, version, kernel) ? ['--force'] : [];
-  const argv: Argv = ['dkms', 'install', '-m', 'nvidia', '-v', version, '-k', kernel, ...force];
-  return { kind: 'run', argv, timeoutMs: DKMS_TIMEOUT_MS, because } as const;
+/**
+ * DKMS passes over what it has installed before, even when the modules have been taken away since, and up to 3.0.6 by force as well: it
+ * has to let go of them first. And where modules of that version or a newer one lie for that kernel, from wherever, it keeps its own back.
+ */
+function dkmsInstall(
+  version: string,
+  { release, onDisk }: Pick<NextKernel, 'release' | 'onDisk'>,
+  { driver }: Pick<Seen, 'driver'>,
+  because: string,
+  tolerated?: string,
+): readonly [Change, ...Change[]] {
+  const which = ['-m', 'nvidia', '-v', version, '-k', release] as const;
+  const deed = { kind: 'run', timeoutMs: DKMS_TIMEOUT_MS, because } as const;
+  const isKnown = isRegistered(driver, version, release);
+  const force = isKnown || onDisk !== undefined ? ['--force'] : [];
+  const install: Change = {
+    ...deed,
+    argv: ['dkms', 'install', ...which, ...force],
+    ...(tolerated === undefined ? {} : { tolerated }),
+  };
+  if (!isKnown) return [install];
+  // DKMS 2.8.7 ends with 1 when it has done so
+  const letGo = 'DKMS may not have let go of what it had installed';
+  return [{ ...deed, argv: ['dkms', 'uninstall', ...which], tolerated: letGo }, install];
 }
 
 /** DKMS can build this version. */

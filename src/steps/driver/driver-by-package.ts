@@ -51,7 +51,7 @@ export function installPackage(
   };
   const next = config.driver.dkms ? seen.kernels.next : undefined;
   const isBuildable = next && (next.headers || before.has(installPrerequisites.id)) && next.onDisk !== version;
-  const ahead = isBuildable ? [dkmsAhead(version, next, seen)] : [];
+  const ahead = isBuildable ? dkmsAhead(version, next, seen) : [];
   return warned(due({ ...install, because }, ...ahead), [...warningOf(signing), ...newerThanHost(version, seen)]);
 }
 

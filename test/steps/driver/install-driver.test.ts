@@ -341,7 +341,7 @@ describe('a guest with the driver', () => {
     ['added', [dkms('added', undefined)]],
     ['built', [dkms('built')]],
     ['installed for another kernel', [dkms('installed', '6.4.0-150600.21-default')]],
-  ])('that is only %s in DKMS is installed by DKMS', (_how, entries) => {
+  ])('that is only %s in DKMS is installed by DKMS, in the place of the modules that are there', (_how, entries) => {
     expect(judge(withDriver({ dkms: entries }))).toEqual({
       is: 'due',
       changes: [
@@ -366,7 +366,7 @@ describe('a guest with the driver', () => {
       changes: [
         {
           kind: 'run',
-          argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL],
+          argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL, '--force'],
           timeoutMs: 1_800_000,
           because: `driver ${VERSION} has no modules for ${KERNEL}`,
         },
@@ -380,7 +380,7 @@ describe('a guest with the driver', () => {
     });
   });
 
-  test('whose modules were taken away from under DKMS has them put back by force', () => {
+  test('whose modules were taken away from under DKMS has them put back, once DKMS has let go of them', () => {
     expect(judge(withDriver({ onDisk: undefined, loaded: undefined }))).toMatchObject({
       is: 'due',
       changes: [
@@ -396,6 +396,10 @@ describe('a guest with the driver', () => {
     ['DKMS has lost its source', [dkms('broken', undefined)]],
   ])('is installed again by the package where %s', (_why, entries) => {
     expect(judge(withDriver({ dkms: entries }))).toEqual(
+        {
+          argv: ['dkms', 'uninstall', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL],
+          tolerated: 'DKMS may not have let go of what it had installed',
+        },
       install(`driver ${VERSION} is not registered with DKMS for ${KERNEL}`),
     );
   });
@@ -805,7 +809,12 @@ describe('a guest whose next boot takes another kernel', () => {
       changes: [{ kind: 'install-driver' }, build],
     });
   });
-    signedWith: undefined,
+
+  test('has it put in the place of the other one that lies there', () => {
+    const argv = [...build.argv, '--force'];
+    const other = { ...next, onDisk: '580.95.05' };
+    expect(judge({ ...done, kernels: { next: other } })).toMatchObject({ is: 'due', changes: [{ argv }] });
+  });
 
   test('is settled when it has it', () => {
     expect(judge({ ...done, kernels: { next: { ...next, onDisk: VERSION } } })).toEqual({
