@@ -63,8 +63,11 @@ export interface PackageManager {
   readonly program: string;
   /** Makes the package lists current; a failure of one repository is no reason to stop. */
   readonly refresh?: (lockWaitS: number) => Argv;
-  /** Which of these packages could be installed, by the lists that are on the guest; each match of `names` has one in its group. */
-  readonly offers?: { readonly ask: (names: readonly string[]) => Argv; readonly names: RegExp };
+  /** Which of these packages could be installed, by the lists that are on the guest. */
+  readonly offers: {
+    readonly ask: (names: readonly string[]) => Argv;
+    readonly names: (answer: string, asked: readonly string[]) => readonly string[];
+  };
   /** `lockWaitS`: how long it waits by itself for a lock that somebody else holds, where it can be told. */
   readonly install: (packages: readonly string[], lockWaitS: number) => Argv;
   /** Takes away these and no others. */
@@ -85,6 +88,8 @@ export interface PackageManager {
 
 const matches = (pattern: RegExp, text: string): readonly string[] =>
   [...text.matchAll(pattern)].flatMap(([, found]) => found ?? []);
+
+const ZYPPER_DRY_RUN = ['install', '--dry-run', '--no-recommends'] as const;
 
 const plain = (name: string): Requirement => ({ name, ask: name });
 
@@ -130,7 +135,7 @@ const dnf = (program: 'dnf' | 'yum'): PackageManager => ({
   ],
   offers: {
     ask: names => [program, '--cacheonly', '--quiet', 'repoquery', '--queryformat', NEVRA, ...names],
-    names: /^(\S+)$/gm,
+    names: answer => matches(/^(\S+)$/gm, answer),
   },
   env: () => ({}),
   // dnf(8): 200, a problem with acquiring a lock
@@ -200,9 +205,7 @@ export const FAMILIES: readonly Family[] = [
             'zypper',
             '--non-interactive',
             ...(lists === 'at-hand' ? ['--no-refresh'] : []),
-            'install',
-            '--dry-run',
-            '--no-recommends',
+            ...ZYPPER_DRY_RUN,
             ...packages,
           ],
           // `The following 2 NEW packages are going to be installed:` and, two blanks in, their names
@@ -211,6 +214,11 @@ export const FAMILIES: readonly Family[] = [
               /(?:is|are) going to be (?:installed|upgraded|downgraded):\n((?: {2}.*\n)*(?: {2}.*)?)/g,
               answer,
             ).flatMap(block => block.trim().split(/\s+/)),
+        },
+        // it gives up where it finds no provider of one of them, or would have to ask how to solve what they need
+        offers: {
+          ask: names => ['zypper', '--non-interactive', '--no-refresh', ...ZYPPER_DRY_RUN, ...names],
+          names: (answer, asked) => (/ going to be installed:$/m.test(answer) ? asked : []),
         },
         // it knows a version only behind the sign of equality, and no architecture there
         remove: packages => [
@@ -284,7 +292,7 @@ export const FAMILIES: readonly Family[] = [
         program: 'apt-get',
         offers: {
           ask: names => ['apt-cache', 'policy', ...names],
-          names: /^(\S+):\n +Installed: .*\n +Candidate: (?!\(none\))/gm,
+          names: answer => matches(/^(\S+):\n +Installed: .*\n +Candidate: (?!\(none\))/gm, answer),
         },
         refresh: lockWaitS => ['apt-get', '--option', `DPkg::Lock::Timeout=${lockWaitS}`, 'update'],
         install: (packages, lockWaitS) => [

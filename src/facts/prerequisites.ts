@@ -51,10 +51,10 @@ async function lookAtOffer(
   manager: PackageManager | undefined,
   wanted: readonly Requirement[],
 ): Promise<ReadonlySet<string>> {
-  const { offers } = manager ?? {};
-  if (!offers) return NOTHING;
-  const { stdout } = await guest.query(offers.ask(wanted.map(({ ask }) => ask)), DATABASE_TIMEOUT_MS);
-  return new Set([...stdout.matchAll(offers.names)].flatMap(([, name]) => name ?? []));
+  if (!manager) return NOTHING;
+  const asked = wanted.map(({ ask }) => ask);
+  const { stdout } = await guest.query(manager.offers.ask(asked), DATABASE_TIMEOUT_MS);
+  return new Set(manager.offers.names(stdout, asked));
 }
 
 /** What the kernel of the next boot, and every later one, needs for its own modules. */

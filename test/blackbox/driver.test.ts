@@ -172,8 +172,8 @@ describe('a package behind a URL', () => {
 });
 
 describe('a licensed guest', () => {
-  async function licensed(): Promise<FolderGuest> {
-    const guest = makeFolderGuest({ ...nearly, distribution: 'rocky-9' });
+  async function licensed(options: FolderGuestOptions = {}): Promise<FolderGuest> {
+    const guest = makeFolderGuest({ ...nearly, distribution: 'rocky-9', ...options });
     const done = await guest.vgpuGuest(['apply']);
     expect(done.code, done.stderr).toBe(0);
     guest.forgetCalls();
@@ -193,6 +193,19 @@ describe('a licensed guest', () => {
     expect(changes(guest)).toEqual([]);
     await guest.reboot();
     expect([guest.read('/proc/sys/kernel/osrelease'), loaded(guest)]).toEqual([`${NEXT}\n`, VERSION]);
+  });
+
+  test('of SUSE gets the headers of a new kernel with it, when zypper has them', async () => {
+    using guest = await licensed({ distribution: 'sles-15.6' });
+    await guest.installKernel('6.4.0-150600.23.60-default');
+    const done = await guest.vgpuGuest(['apply']);
+    expect(done.code, done.stderr).toBe(0);
+    expect(changes(guest)).toEqual(
+      expect.arrayContaining([
+        'zypper --non-interactive install --no-recommends kernel-default-devel=6.4.0-150600.23.60',
+        `dkms install -m nvidia -v ${VERSION} -k 6.4.0-150600.23.60-default`,
+      ]),
+    );
   });
 
   test('whose driver does not build for the new kernel is told once by a failure, and then by a warning', async () => {

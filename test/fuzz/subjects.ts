@@ -391,7 +391,7 @@ export const SUBJECTS: readonly Subject[] = [
     files: [],
     read: text =>
       FAMILIES.map(({ managers, driverPackages, kernelTracks }) => [
-        managers.map(({ locked, offers }) => [locked.text.test(text), offers && [...text.matchAll(offers.names)]]),
+        managers.map(({ locked, offers }) => [locked.text.test(text), offers.names(text, ['gcc'])]),
         text.split('\n').map(line => [driverPackages.names.test(line), kernelTracks?.headersOf(line)]),
       ]),
     samples: [

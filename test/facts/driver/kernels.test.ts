@@ -133,6 +133,27 @@ esac; done`;
     expect([...offered]).toEqual(['linux-headers-amd64']);
   });
 
+  test.each([
+    [
+      'has them',
+      "printf '\\nThe following NEW package is going to be installed:\\n  kernel-default-devel\\n\\n'",
+      true,
+    ],
+    ['has not got them', "echo 'No provider of kernel-default-devel found.' >&2; exit 104", false],
+    ['is in use', "echo 'System management is locked by the application with pid 1912 (zypper).' >&2; exit 7", false],
+  ])('are offered by a zypper that %s: %s', async (_how, answer, isOffered) => {
+    const [running, release] = ['6.4.0-150600.21-default', '6.4.0-150600.23.47-default'];
+    const suse = { 'etc/os-release': 'ID=sles\n', 'proc/sys/kernel/osrelease': `${running}\n` };
+    const kernels = { [`lib/modules/${running}/build/Makefile`]: '', [`lib/modules/${release}/vmlinuz`]: '' };
+    const asked = 'kernel-default-devel=6.4.0-150600.23.47';
+    const zypper = `[ "$*" = "--non-interactive --no-refresh install --dry-run --no-recommends ${asked}" ] || exit 2
+${answer}`;
+    const rpm = 'shift 3; printf "%s\\n" "$@"';
+    const { later, offered } = await guest({ ...suse, ...kernels }, { zypper, rpm }).fact('prerequisites');
+    expect(later.map(({ ask }) => ask)).toEqual([asked]);
+    expect([...offered]).toEqual(isOffered ? [asked] : []);
+  });
+
   test('are none where nothing follows, or where DKMS is not asked for', async () => {
     expect(await names(guest({ ...DEBIAN, ...built }, dpkg(`linux-image-${RUNNING}`)))).toEqual([]);
   });
