@@ -208,6 +208,15 @@ describe('a licensed guest', () => {
     );
   });
 
+  test('gets a newer driver where the libraries that all makers share are there in part', async () => {
+    using guest = await licensed({ version: '550.163.01' });
+    guest.write('/usr/lib64/libGL.so.1', '');
+    configure(guest, `package: ${guest.addPackage('580.95.05')}`);
+    const done = await guest.vgpuGuest(['apply']);
+    expect(done.code, done.stderr).toBe(0);
+    expect(loaded(guest)).toBe('580.95.05');
+  });
+
   test('whose driver does not build for the new kernel is told once by a failure, and then by a warning', async () => {
     using guest = await licensed();
     await guest.installKernel(NEXT);

@@ -21,6 +21,7 @@ type Seen = Pick<
   | 'foothold'
   | 'room'
   | 'gpus'
+  | 'prerequisites'
 >;
 
 /** By a package that is here and has been read through. */
@@ -41,7 +42,12 @@ export function installPackage(
   const { path, version, content } = given;
   const install: InstallDriver = {
     kind: 'install-driver',
-    argv: installerArgv(given, config, { path: copy ?? path, workshop: workshop.path, signing }),
+    argv: installerArgv(given, config, {
+      path: copy ?? path,
+      workshop: workshop.path,
+      signing,
+      hasLibglvnd: hasLibglvnd(seen, before),
+    }),
     log: INSTALLER_LOG,
     version,
     package: { path, sha256: content?.sha256, ...(copy ? { copy } : {}) },
@@ -73,6 +79,7 @@ export function installWhatComes(
   because: string,
   config: Config,
   seen: Seen,
+  before: ReadonlySet<string>,
 ): Verdict {
   const refusal = refuseSurroundings(seen);
   if (refusal) return refusal;
@@ -81,7 +88,12 @@ export function installWhatComes(
   const workshop = seen.room.workshops.find(({ noexec }) => !noexec)?.path ?? '';
   return due({
     kind: 'install-driver',
-    argv: installerArgv({ version: namedVersion, options: undefined }, config, { path, workshop, signing }),
+    argv: installerArgv({ version: namedVersion, options: undefined }, config, {
+      path,
+      workshop,
+      signing,
+      hasLibglvnd: hasLibglvnd(seen, before),
+    }),
     log: INSTALLER_LOG,
     version: namedVersion,
     package: { path, sha256: config.driver.sha256?.toLowerCase() },
@@ -90,6 +102,12 @@ export function installWhatComes(
     ...replaced(namedVersion, seen),
     because,
   });
+}
+
+/** Its development files, which the driver is built with, bring all of it. */
+function hasLibglvnd({ prerequisites, system }: Seen, before: ReadonlySet<string>): boolean {
+  const isMissing = prerequisites.missing.some(({ name }) => name.startsWith('libglvnd'));
+  return system.family !== undefined && (!isMissing || before.has(installPrerequisites.id));
 }
 
 function warningOf(signing: Signing): readonly string[] {

@@ -12,6 +12,7 @@ import { allowNvidiaModules } from './unsupported-modules.ts';
 const READS = [
   ...(['system', 'gpus', 'driverPackage', 'driver', 'smi', 'screen', 'modprobe', 'kernels'] as const),
   ...(['secureBoot', 'room', 'gpuUsers', 'distributionDriver', 'driverTrouble', 'foothold'] as const),
+  'prerequisites',
 ] as const;
 type Seen = Pick<Facts, (typeof READS)[number]>;
 
@@ -106,7 +107,7 @@ function putInPlace(version: string | undefined, config: Config, seen: Seen, bef
     return buildByDkms(version, seen, because);
   }
   if (driverPackage.is === 'present') return installPackage(driverPackage, because, config, seen, before);
-  if (driverPackage.is === 'remote') return installWhatComes(driverPackage, because, config, seen);
+  if (driverPackage.is === 'remote') return installWhatComes(driverPackage, because, config, seen, before);
   const path = driverPackage.is === 'missing' ? driverPackage.path : 'the package';
   return blocked(`${because}, and ${path} is not there`, `copy the driver package to ${path}`);
 }

@@ -11,6 +11,7 @@ export const INSTALLER_LOG = '/var/log/nvidia-installer.log';
 const KNOWN_SINCE = {
   dkms: '304.22',
   'no-install-compat32-libs': '346.16',
+  'no-install-libglvnd': '361.16',
   'no-rebuild-initramfs': '545.23.06',
   'module-signing-secret-key': '319.12',
   'module-signing-public-key': '319.12',
@@ -21,6 +22,8 @@ interface How {
   readonly path: string;
   readonly workshop: string;
   readonly signing: Signing;
+  /** The libraries that all makers of graphics drivers share are those of the distribution. */
+  readonly hasLibglvnd: boolean;
 }
 
 /**
@@ -28,11 +31,13 @@ interface How {
  * the installer's choice, nouveau is never left to chance, and the initrd is rebuilt elsewhere, safely.
  */
 export function installerArgv(given: Pick<PresentPackage, 'version' | 'options'>, config: Config, how: How): Argv {
-  const { path, workshop, signing } = how;
+  const { path, workshop, signing, hasLibglvnd } = how;
   const keys = signing.is === 'by-installer' ? signing.key : undefined;
   const wanted: readonly (readonly [keyof typeof KNOWN_SINCE, string?] | undefined)[] = [
     config.driver.dkms ? ['dkms'] : undefined,
     ['no-install-compat32-libs'],
+    // left to itself it gives up where it finds them in part, when the old driver is already gone
+    hasLibglvnd ? ['no-install-libglvnd'] : undefined,
     ['no-rebuild-initramfs'],
     keys && ['module-signing-secret-key', keys.secret],
     keys && ['module-signing-public-key', keys.certificate],

@@ -17,6 +17,7 @@ const OPTIONS = new Set([
   'dkms',
   'no-dkms',
   'no-install-compat32-libs',
+  'no-install-libglvnd',
   'no-rebuild-initramfs',
   'log-file-name',
 ]);
@@ -78,7 +79,9 @@ const bare: Seen = {
   gpuUsers: [],
   distributionDriver: { packages: [], remove: undefined, marker: undefined },
   driverTrouble: undefined,
+  prerequisites: { manager: 'zypper', missing: [], later: [], offered: new Set() },
 };
+const LIBGLVND = { name: 'libglvnd-devel', ask: 'libglvnd-devel' };
 /** A guest with all in place. */
 const done: Seen = {
   ...bare,
@@ -103,6 +106,7 @@ const INSTALL = {
     '--silent',
     '--dkms',
     '--no-install-compat32-libs',
+    '--no-install-libglvnd',
     '--no-rebuild-initramfs',
     '--log-file-name=/var/log/nvidia-installer.log',
     '--tmpdir',
@@ -166,20 +170,22 @@ describe('a guest without a driver', () => {
 });
 
 describe('the options of the package', () => {
-  const optionsFor = (version: string, options: Package['options'], settings?: Settings) => {
-    const verdict = judge(withPackage(bare, { version, options }), settings);
+  const LIBRARIES = ['--no-install-compat32-libs', '--no-install-libglvnd'];
+  const optionsOf = (verdict: ReturnType<typeof judge>) => {
     const change = verdict.is === 'due' ? verdict.changes[0] : undefined;
     return change?.kind === 'install-driver' ? change.argv.slice(2, -3) : [];
   };
+  const optionsFor = (version: string, options: Package['options'], settings?: Settings) =>
+    optionsOf(judge(withPackage(bare, { version, options }), settings));
 
   test('are those that its own help lists', () => {
     expect(optionsFor('570.211.01', new Set(['silent', 'dkms']))).toEqual(['--silent', '--dkms']);
   });
 
   test.each([
-    ['545.23.06', ['--silent', '--dkms', '--no-install-compat32-libs', '--no-rebuild-initramfs']],
-    ['535.129.03', ['--silent', '--dkms', '--no-install-compat32-libs']],
-    ['470.63.01', ['--silent', '--dkms', '--no-install-compat32-libs']],
+    ['545.23.06', ['--silent', '--dkms', ...LIBRARIES, '--no-rebuild-initramfs']],
+    ['535.129.03', ['--silent', '--dkms', ...LIBRARIES]],
+    ['470.63.01', ['--silent', '--dkms', ...LIBRARIES]],
     ['340.108', ['--silent', '--dkms']],
   ])('are those that %s knows when it carries no help', (version, expected) => {
     expect(optionsFor(version, undefined)).toEqual(expected);
@@ -188,9 +194,15 @@ describe('the options of the package', () => {
   test('leave DKMS out where it is not asked for', () => {
     expect(optionsFor('570.211.01', OPTIONS, { driver: { package: PATH, dkms: false } })).toEqual([
       '--silent',
-      '--no-install-compat32-libs',
+      ...LIBRARIES,
       '--no-rebuild-initramfs',
     ]);
+  });
+
+  test("leave libglvnd to the installer only where the distribution's is not there and does not come", () => {
+    const lacking = { ...bare, prerequisites: { ...bare.prerequisites, missing: [LIBGLVND] } };
+    expect(optionsOf(judge(lacking))).not.toContain('--no-install-libglvnd');
+    expect(optionsOf(judge(lacking, undefined, ['install-prerequisites']))).toContain('--no-install-libglvnd');
   });
 });
 
@@ -347,7 +359,7 @@ describe('a guest with the driver', () => {
       changes: [
         {
           kind: 'run',
-          argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL],
+          argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL, '--force'],
           timeoutMs: 1_800_000,
           because: `driver ${VERSION} is not registered with DKMS for ${KERNEL}`,
         },
@@ -366,7 +378,7 @@ describe('a guest with the driver', () => {
       changes: [
         {
           kind: 'run',
-          argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL, '--force'],
+          argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL],
           timeoutMs: 1_800_000,
           because: `driver ${VERSION} has no modules for ${KERNEL}`,
         },
@@ -384,6 +396,10 @@ describe('a guest with the driver', () => {
     expect(judge(withDriver({ onDisk: undefined, loaded: undefined }))).toMatchObject({
       is: 'due',
       changes: [
+        {
+          argv: ['dkms', 'uninstall', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL],
+          tolerated: 'DKMS may not have let go of what it had installed',
+        },
         { argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL, '--force'] },
         { argv: ['modprobe', 'nvidia'] },
       ],
@@ -396,10 +412,6 @@ describe('a guest with the driver', () => {
     ['DKMS has lost its source', [dkms('broken', undefined)]],
   ])('is installed again by the package where %s', (_why, entries) => {
     expect(judge(withDriver({ dkms: entries }))).toEqual(
-        {
-          argv: ['dkms', 'uninstall', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL],
-          tolerated: 'DKMS may not have let go of what it had installed',
-        },
       install(`driver ${VERSION} is not registered with DKMS for ${KERNEL}`),
     );
   });
@@ -793,6 +805,7 @@ describe('a guest whose next boot takes another kernel', () => {
     headers: true,
     onDisk: undefined,
     signer: undefined,
+    signedWith: undefined,
     failedBuild: undefined,
   };
   const build = {
@@ -823,6 +836,22 @@ describe('a guest whose next boot takes another kernel', () => {
     });
   });
 
+  test('is told where it has it, signed with a key that the firmware does not know', () => {
+    const signed = { ...next, onDisk: VERSION, signer: 'DKMS module signing key', signedWith: '77aa' };
+    const secureBoot = { ...done.secureBoot, unsigned: 'refused', enrolled: new Set(['1c29']) } as const;
+    const seen = {
+      ...withDriver({ dkms: [dkms('installed'), dkms('installed', RELEASE)] }),
+      secureBoot,
+      kernels: { next: signed },
+    };
+    expect(judge(seen)).toMatchObject({
+      is: 'settled',
+      warnings: [
+        `the next boot takes ${RELEASE} (grubby --default-kernel), whose module of the driver is signed by DKMS module signing key with a key that is not enrolled`,
+      ],
+    });
+  });
+
   test.each([
     ['could not be built once', { failedBuild: '/var/lib/dkms/nvidia/570.211.01/build/make.log' }, 'make.log'],
     ['has no headers', { headers: false }, 'its headers are not there'],
@@ -845,22 +874,6 @@ describe('a guest whose next boot takes another kernel', () => {
       because: `driver ${VERSION} is installed and loaded`,
     });
   });
-  test('is told where it has it, signed with a key that the firmware does not know', () => {
-    const signed = { ...next, onDisk: VERSION, signer: 'DKMS module signing key', signedWith: '77aa' };
-    const secureBoot = { ...done.secureBoot, unsigned: 'refused', enrolled: new Set(['1c29']) } as const;
-    const seen = {
-      ...withDriver({ dkms: [dkms('installed'), dkms('installed', RELEASE)] }),
-      secureBoot,
-      kernels: { next: signed },
-    };
-    expect(judge(seen)).toMatchObject({
-      is: 'settled',
-      warnings: [
-        `the next boot takes ${RELEASE} (grubby --default-kernel), whose module of the driver is signed by DKMS module signing key with a key that is not enrolled`,
-      ],
-    });
-  });
-
 });
 
 describe('a package that is still to be downloaded', () => {
