@@ -5,6 +5,7 @@ import { STATE_DIRECTORY } from '../facts/record.ts';
 import {
   findDkmsWarning,
   findInstallerFailure,
+  findLeftOut,
   findSkippedErrors,
   type InstallerFailure,
   installerErrors,
@@ -35,6 +36,7 @@ export async function runPackage(guest: Guest, run: PackageRun, tell: Tell): Pro
   const log = (await guest.readText(run.log, LOG_LIMIT_BYTES)) ?? '';
   if (outcome.code !== 0) throw explain(run, outcome, log);
   for (const line of findSkippedErrors(log)) tell.warn(line);
+  refuseHalf(log, run.log);
   await checkRegistration(guest, run.version, `${log}\n${outcome.stderr}`, tell);
 }
 
@@ -97,6 +99,18 @@ function remedyFor(code: number, log: string): InstallerFailure['remedy'] {
   if (code === SUMS_DIFFER) return "copy the package again and compare it with NVIDIA's checksum (driver.sha256)";
   if (code > 128) return 'it was ended by a signal: run vgpu-guest apply again, which repeats the installation';
   return `read ${log} on this guest`;
+}
+
+/** Its silent mode goes on without files that it cannot write. */
+function refuseHalf(log: string, path: string): void {
+  const leftOut = findLeftOut(log);
+  if (leftOut.length === 0) return;
+  const failure = findInstallerFailure(log);
+  const lines = [...(failure ? [failure.line] : []), ...leftOut].slice(0, 3);
+  const again = 'then vgpu-guest revert --driver, and vgpu-guest apply';
+  throw new AgentError(['the driver is installed, but not all of its files', ...lines].join('\n  '), {
+    remedy: `see in ${path} why they could not be written (df -h /usr), and put that right; ${again}`,
+  });
 }
 
 /** The installer takes a failed registration for a warning; and some releases warn although DKMS has everything. */

@@ -10,6 +10,8 @@ type Signature = readonly [fragment: string | RegExp, cause: string, remedy: str
 
 const REBOOT = 'reboot the guest and run vgpu-guest apply again';
 const HEADERS = 'install the headers of the running kernel, or boot the newest kernel, then run vgpu-guest apply again';
+const MAKE_ROOM =
+  'make room in /var and /usr (about three times the size of the package each), then run vgpu-guest apply again';
 const SIGNING =
   'turn Secure Boot off for this guest on the host, or enroll a key (mokutil --import) and sign the modules with it';
 const SEE_MODULE = 'see what the kernel says: dmesg | grep NVRM';
@@ -34,7 +36,13 @@ const SIGNATURES: readonly Signature[] = [
   [
     /Unable to create temp(?:orary)? (?:file|directory)|Unable to create the target directory|No space left on device/,
     'there is no room for unpacking or installing the driver',
-    'make room in /var and /usr (about three times the size of the package each), then run vgpu-guest apply again',
+    MAKE_ROOM,
+  ],
+  [
+    // it copies through memory, where a full disk is a signal and not an error
+    'Received signal SIGBUS',
+    'a file could not be written to its end, as where there is no room for it',
+    MAKE_ROOM,
   ],
   [
     'this .run file is intended for the',
@@ -187,6 +195,8 @@ const DKMS_WARNING =
   /^(?:WARNING: )?.*(?:Failed to register the NVIDIA kernel modules with DKMS|Failed to load DKMS tarball|Failed to run `[^`]*dkms )/;
 /** In silent mode it goes on after a failed copy, depmod or ldconfig, and ends with exit code 0. */
 const WENT_ON = 'The installer has encountered the following error during installation';
+/** What it then goes without; that it could not run something is seen by what that has left undone. */
+const LEFT_OUT = new RegExp(`${WENT_ON}: '?Cannot (?:install|create symlink|backup) `);
 /** An error that says no more than that there was one. */
 const EMPTY_ERROR = /Installation has failed\.|Invalid commandline/;
 
@@ -212,6 +222,11 @@ export function findDkmsWarning(text: string): string | undefined {
 /** What went wrong on the way although it ended well. */
 export function findSkippedErrors(text: string): readonly string[] {
   return linesOf(text).filter(line => line.includes(WENT_ON));
+}
+
+/** Files of the driver that it has not put into their places, although it ended well. */
+export function findLeftOut(text: string): readonly string[] {
+  return linesOf(text).filter(line => LEFT_OUT.test(line));
 }
 
 function firstKnown(lines: readonly string[]): InstallerFailure | undefined {

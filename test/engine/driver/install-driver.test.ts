@@ -269,6 +269,29 @@ describe('a failed installation', () => {
     expect(fault?.remedy).toBe(remedy);
   });
 
+  test('is one that ended well and went on without a file', async () => {
+    const lines = [
+      "ERROR: Unable to write file size for '/usr/lib64/libcuda.so.570.211.01' (No space left on device)",
+      "-> The installer has encountered the following error during installation: 'Cannot install /usr/lib64/libcuda.so.570.211.01'.  Would you like to continue installation anyway? (Answer: Continue installation)",
+    ];
+    const { fault } = await install({ package: `cat >"$LOG" <<'LINES'\n${lines.join('\n')}\nLINES` });
+    expect(fault).toEqual({
+      fault: 'failed',
+      message: ['the driver is installed, but not all of its files', ...lines].join('\n  '),
+      remedy:
+        'see in /var/log/nvidia-installer.log why they could not be written (df -h /usr), and put that right; then vgpu-guest revert --driver, and vgpu-guest apply',
+    });
+  });
+
+  test('without a log that could be written is explained by what it printed', async () => {
+    const lines = [
+      "nvidia-installer: Error opening log file '/var/log/nvidia-installer.log' for writing (Read-only file system); disabling logging.",
+      'ERROR: You do not appear to have libc header files installed on your system.',
+    ];
+    const { fault } = await install({ package: `cat >&2 <<'LINES'\n${lines.join('\n')}\nLINES\nexit 1` });
+    expect(fault?.message).toContain(`\n  ${lines[1]}\n  a program that the installer needs is missing`);
+  });
+
   test('that nobody knows shows its errors and where to read on', async () => {
     const { fault } = await install({ package: `printf '%s\\n' 'ERROR: Something new.' "${FAILED}" >"$LOG"; exit 1` });
     expect(fault).toEqual({

@@ -130,6 +130,10 @@ describe('a failed installation', () => {
       'ERROR: Temporary directory /tmp is not executable - use the  --tmpdir option to specify a different one.',
       'programs cannot be run from the folder in which the package unpacks itself',
     ],
+    [
+      'Received signal SIGBUS; aborting.',
+      'a file could not be written to its end, as where there is no room for it',
+    ],
     ['Unable to create temporary file in /var/lib/vgpu-guest/unpacked', NO_ROOM],
     ["Unable to create the target directory '/var/lib/vgpu-guest/unpacked/selfgz812'.", NO_ROOM],
     ['tar: ./libcuda.so: Cannot write: No space left on device', NO_ROOM],
