@@ -46,7 +46,7 @@ export const kernel = defineSubject({
           cause:
             'the driver was installed with its open kernel modules, and this GPU or vGPU needs the proprietary ones',
           remedy:
-            "install the driver again with its proprietary kernel modules (sh PACKAGE.run --advanced-options lists the installer's choice of kernel modules), and reboot",
+            'set driver.kernelModules to proprietary in /etc/vgpu-guest/config.yaml, then vgpu-guest revert --driver, and vgpu-guest apply',
         }),
     },
     {

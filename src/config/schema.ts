@@ -60,6 +60,10 @@ const driver = z
       .boolean()
       .default(true)
       .describe('Register the kernel modules with DKMS, so that kernel updates keep the driver'),
+    kernelModules: z
+      .enum(['open', 'proprietary'])
+      .optional()
+      .describe("Which of the package's kernel modules to install; without it, what its installer chooses for the GPU"),
     signingKey: keyPath
       .optional()
       .describe('The private key (PEM) that kernel modules are signed with, where Secure Boot wants that'),

@@ -94,6 +94,7 @@ export const ANSWERS = {
     driver: z.object({
       installed: text.optional(),
       loaded: text.optional(),
+      modules: z.literal('open').optional(),
       next: z
         .object({ kernel: text, installed: text.optional() })
         .optional()

@@ -38,6 +38,8 @@ export interface StatusJson {
   readonly driver: {
     readonly installed?: string;
     readonly loaded?: string;
+    /** Not there: NVIDIA's own, or nothing says so. */
+    readonly modules?: 'open';
     /** The kernel that the next boot takes, where it is not the running one, and the driver that it has. */
     readonly next?: { readonly kernel: string; readonly installed?: string };
   };
@@ -67,6 +69,7 @@ export function statusJson(facts: StatusFacts): StatusJson {
     driver: {
       ...(installed ? { installed } : {}),
       ...(driver.loaded ? { loaded: driver.loaded } : {}),
+      ...(driver.isOpen ? { modules: 'open' as const } : {}),
       ...(next ? { next: { kernel: next.release, ...(next.onDisk ? { installed: next.onDisk } : {}) } } : {}),
     },
     gridd: { unit: gridd.unit.load, active: gridd.unit.active, ...(failure ? { failure } : {}) },
@@ -114,7 +117,10 @@ export function statusText({ guest, gpus, driver, gridd, license, screen, cuda, 
             .join(', '),
         ] as const,
     ),
-    ['driver', `${driverOnDisk(driver)}, ${driver.loaded ?? 'none'} loaded`],
+    [
+      'driver',
+      `${driverOnDisk(driver)}, ${driver.loaded ?? 'none'} loaded${driver.modules ? ' (open kernel modules)' : ''}`,
+    ],
     ...(driver.next
       ? [['next boot', `${driver.next.kernel}, driver ${driver.next.installed ?? 'none'}`] as const]
       : []),

@@ -125,6 +125,23 @@ test('a guest with a driver of its distribution keeps it, and is told how to giv
   expect(changes(guest)).toEqual([]);
 });
 
+test('a guest whose GPU could have the open kernel modules gets those that are asked for', async () => {
+  using guest = makeFolderGuest({ ...nearly, distribution: 'rocky-9', mode: 'pass-through' });
+  const license = `license:\n  token: ${TOKEN}\n  feature: vws\n  timeout: 20s\n`;
+  const ask = (kind: string) =>
+    guest.write(
+      '/etc/vgpu-guest/config.yaml',
+      `driver:\n  package: ${guest.packagePath}\n  kernelModules: ${kind}\n${license}`,
+    );
+  ask('proprietary');
+  const done = await guest.vgpuGuest(['apply']);
+  expect(done.code, done.stderr).toBe(0);
+  expect((await guest.run('modinfo', '-F', 'license', 'nvidia')).stdout).toBe('NVIDIA\n');
+  ask('open');
+  const told = await guest.vgpuGuest(['apply']);
+  expect([told.code, told.stderr]).toEqual([0, expect.stringContaining('are not the open ones')]);
+});
+
 describe('a package behind a URL', () => {
   const run = buildStandInRun();
   const sha256 = createHash('sha256').update(run.bytes).digest('hex');

@@ -42,7 +42,7 @@ test('every check is in the documentation', () => {
 
 test('a remedy names commands of this program that exist', () => {
   const known =
-    /^vgpu-guest (?:plan|apply|status|doctor|reboot-required|config (?:validate|schema|show)|token (?:inspect|rotate) FILE|license (?:wait|watch))\b/;
+    /^vgpu-guest (?:plan|apply|status|doctor|reboot-required|revert --driver|config (?:validate|schema|show)|token (?:inspect|rotate) FILE|license (?:wait|watch))\b/;
   const folder = join(ROOT, 'src/checks');
   const texts = readdirSync(folder).map(name => readFileSync(join(folder, name), 'utf8'));
   const named = texts.flatMap(text => text.match(/(?<!\/|-)vgpu-guest [a-z][^;,)'`]*/g) ?? []);

@@ -135,7 +135,7 @@ describe('a fault is one line with the place, the key, what was found and what i
   test.each([
     [
       'driver:\n  pakage: /x\n',
-      `${PATH}:2: driver.pakage: unknown key, did you mean package? (known: package, sha256, dkms, signingKey, signingCertificate)`,
+      `${PATH}:2: driver.pakage: unknown key, did you mean package? (known: package, sha256, dkms, kernelModules, signingKey, signingCertificate)`,
     ],
     [
       'licence: {}\n',

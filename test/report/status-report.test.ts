@@ -106,9 +106,12 @@ test('a driver that is loaded, and whose files lie where no package puts them, i
   // as on a guest with an H200 by pass-through whose 580.159.04 comes from a read-only mount below /usr/local
   const mounted = {
     ...facts,
-    driver: { installed: undefined, onDisk: undefined, loaded: '580.159.04', dkms: undefined },
+    driver: { installed: undefined, onDisk: undefined, loaded: '580.159.04', dkms: undefined, isOpen: true },
   };
-  expect(statusText(statusJson(mounted))).toContain('driver        none found on disk, 580.159.04 loaded');
+  expect(statusText(statusJson(mounted))).toContain(
+    'driver        none found on disk, 580.159.04 loaded (open kernel modules)',
+  );
+  expect(statusJson(mounted).driver.modules).toBe('open');
 });
 
 test.each<[SmiMig, string, object | undefined, string]>([

@@ -11,6 +11,8 @@ export interface DriverFact {
   readonly onDisk: string | undefined;
   /** Version of the module `nvidia` in memory. */
   readonly loaded: string | undefined;
+  /** Whether the modules in memory are the open ones; not there: nothing says so. */
+  readonly isOpen?: boolean;
   /** What DKMS knows of `nvidia`; undefined when there is no DKMS. */
   readonly dkms: readonly DkmsEntry[] | undefined;
 }
@@ -37,6 +39,7 @@ export async function collectDriver(look: Look): Promise<DriverFact> {
     installed: /^.*\((\d+(?:\.\d+)+)\)/.exec(installLog ?? '')?.[1],
     onDisk: modinfo.code === 0 ? versionIn(modinfo.stdout) : undefined,
     loaded: versionIn(sys ?? '') ?? /^NVRM version: .*?Module.*? {2}(\d+(?:\.\d+)+) {2}/.exec(proc ?? '')?.[1],
+    ...(proc?.startsWith('NVRM version: ') ? { isOpen: / Open Kernel Module /.test(proc) } : {}),
     dkms,
   };
 }

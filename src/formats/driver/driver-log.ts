@@ -10,6 +10,8 @@ type Signature = readonly [pattern: RegExp, cause: string, remedy: string];
 
 const SAME_RELEASE =
   'use the guest driver (-grid.run) of the vGPU release that the host runs; a guest must not be newer than its host';
+const OTHER_MODULES =
+  'set driver.kernelModules to proprietary in /etc/vgpu-guest/config.yaml, then vgpu-guest revert --driver, and vgpu-guest apply';
 const REBOOT = 'reboot the guest; if it comes back, rebuild the initrd, which carries the other version';
 
 /** The narrowest first: what a driver says in the end (RmInitAdapter failed) has its reason in an earlier line. */
@@ -25,11 +27,7 @@ const SIGNATURES: readonly Signature[] = [
     SAME_RELEASE,
   ],
   [/vGPU type is not supported/, 'the guest driver does not know this type of vGPU', SAME_RELEASE],
-  [
-    /is not supported by open nvidia\.ko/,
-    'the open kernel modules do not support this GPU',
-    'install the package with its proprietary kernel modules',
-  ],
+  [/is not supported by open nvidia\.ko/, 'the open kernel modules do not support this GPU', OTHER_MODULES],
   [
     /installed in this system is not supported by the|does not include the required GPU/,
     'this driver does not support the GPU: a data-center driver in a guest with a vGPU, or one that is too old',

@@ -141,7 +141,12 @@ const SIGNATURES: readonly Signature[] = [
     `install the complete kernel headers, or ${SIGNING}`,
   ],
   [
-    /Kernel module load error: No such device|is not supported by open nvidia\.ko|installed in this system is not supported by the NVIDIA/,
+    /is not supported by open nvidia\.ko/,
+    'the open kernel modules do not support this GPU',
+    'set driver.kernelModules to proprietary, or take it out of the configuration, then run vgpu-guest apply again',
+  ],
+  [
+    /Kernel module load error: No such device|installed in this system is not supported by the NVIDIA/,
     'the module finds no GPU that it may drive: another driver has it, or this driver does not fit the GPU or vGPU',
     `use the guest driver of the same vGPU release as the host; ${SEE_MODULE}`,
   ],

@@ -3,12 +3,15 @@ import type { Config } from '../../config/schema.ts';
 import type { PresentPackage } from '../../facts/driver/driver-package.ts';
 import type { Place } from '../../facts/driver/room.ts';
 import type { Facts } from '../../facts/facts.ts';
+import { isAtLeast } from '../../formats/driver/run-header.ts';
 
 /** An unpacked package is built where it lies; the objects take about half of its size again. */
 const BUILD_FACTOR = 1.5;
 /** Of a package that does not say how large it is when it is unpacked. */
 const UNPACKING_FACTOR = 3;
 const MIB = 1024 ** 2;
+/** The first release of NVIDIA's open kernel modules. */
+const OPEN_SINCE = '515.43.04';
 
 /** What would be the wrong thing to have installed, said before the first change. */
 export function refusePackage(
@@ -35,7 +38,7 @@ export function refusePackage(
 export const SET_PACKAGE = 'set driver.package to the -grid.run package on this guest, or give --driver PATH';
 
 function refuseContent(given: PresentPackage, config: Config): Verdict | undefined {
-  const { path, architecture, guestArchitecture, flavor, content } = given;
+  const { path, version, architecture, guestArchitecture, flavor, content } = given;
   if (guestArchitecture && guestArchitecture !== architecture) {
     return blocked(
       `${path} is made for ${architecture}, and this guest is ${guestArchitecture}`,
@@ -46,6 +49,12 @@ function refuseContent(given: PresentPackage, config: Config): Verdict | undefin
     return blocked(
       `${path} brings no nvidia-gridd, so this guest would never be licensed`,
       'set driver.package to the -grid.run package of the vGPU release, under the name that NVIDIA gave it; or ask for no license',
+    );
+  }
+  if (config.driver.kernelModules === 'open' && !isAtLeast(version, OPEN_SINCE)) {
+    return blocked(
+      `${path} brings no open kernel modules, which driver.kernelModules asks for`,
+      `take driver.kernelModules out of the configuration, or set driver.package to a driver from ${OPEN_SINCE} on`,
     );
   }
   if (content?.damage !== undefined && content.damage !== 'none') {

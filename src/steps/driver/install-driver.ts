@@ -50,12 +50,22 @@ export const installDriver = defineStep({
       ? `installed, loaded and registered with DKMS for ${kernelsOf(seen).join(' and ')}`
       : 'installed and loaded';
     const warnings = [
+      ...ofOtherKind(config, driver),
       ...newerThanHost(driver.loaded, seen),
       ...(config.driver.dkms ? lacksNext(driver.loaded, seen) : []),
     ];
     return warned(settled(`${gone}driver ${driver.loaded} is ${how}`), warnings);
   },
 });
+
+/** To be installed again for that alone, a driver would have to be taken away that works. */
+function ofOtherKind(config: Config, { loaded, isOpen }: Seen['driver']): readonly string[] {
+  const asked = config.driver.kernelModules;
+  if (!asked || isOpen === undefined || isOpen === (asked === 'open')) return [];
+  return [
+    `the kernel modules of driver ${loaded} are ${isOpen ? 'the open ones' : 'not the open ones'}, and driver.kernelModules asks for ${asked}: vgpu-guest revert --driver and then vgpu-guest apply install these`,
+  ];
+}
 
 /** What modprobe would refuse has to be allowed first. */
 function loadable(verdict: Verdict, { modprobe }: Seen): Verdict {

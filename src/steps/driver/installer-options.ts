@@ -13,6 +13,8 @@ const KNOWN_SINCE = {
   'no-install-compat32-libs': '346.16',
   'no-install-libglvnd': '361.16',
   'no-rebuild-initramfs': '545.23.06',
+  'kernel-module-build-directory': '470.42.01',
+  'kernel-module-type': '555.42.02',
   'module-signing-secret-key': '319.12',
   'module-signing-public-key': '319.12',
 } as const;
@@ -28,10 +30,11 @@ interface How {
 
 /**
  * An option that the package does not know ends the installation, so only known ones are given. The kind of kernel modules is
- * the installer's choice, nouveau is never left to chance, and the initrd is rebuilt elsewhere, safely.
+ * the installer's choice unless somebody asks for one, nouveau is never left to chance, and the initrd is rebuilt elsewhere, safely.
  */
 export function installerArgv(given: Pick<PresentPackage, 'version' | 'options'>, config: Config, how: How): Argv {
   const { path, workshop, signing, hasLibglvnd } = how;
+  const kind = config.driver.kernelModules;
   const keys = signing.is === 'by-installer' ? signing.key : undefined;
   const wanted: readonly (readonly [keyof typeof KNOWN_SINCE, string?] | undefined)[] = [
     config.driver.dkms ? ['dkms'] : undefined,
@@ -39,6 +42,7 @@ export function installerArgv(given: Pick<PresentPackage, 'version' | 'options'>
     // left to itself it gives up where it finds them in part, when the old driver is already gone
     hasLibglvnd ? ['no-install-libglvnd'] : undefined,
     ['no-rebuild-initramfs'],
+    kind && isKnown('kernel-module-type') ? ['kernel-module-type', kind] : kind && ofFolder(kind),
     keys && ['module-signing-secret-key', keys.secret],
     keys && ['module-signing-public-key', keys.certificate],
   ];
@@ -50,4 +54,9 @@ export function installerArgv(given: Pick<PresentPackage, 'version' | 'options'>
   function isKnown(name: keyof typeof KNOWN_SINCE): boolean {
     return given.options ? given.options.has(name) : isAtLeast(given.version, KNOWN_SINCE[name]);
   }
+}
+
+/** How a kind is named to an installer that knows but the folders of the package. */
+function ofFolder(kind: 'open' | 'proprietary') {
+  return ['kernel-module-build-directory', kind === 'open' ? 'kernel-open' : 'kernel'] as const;
 }

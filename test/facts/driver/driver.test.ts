@@ -41,6 +41,7 @@ test('each place tells its own version', async () => {
     installed: '570.211.01',
     onDisk: '550.54.14',
     loaded: '535.129.03',
+    isOpen: false,
     dkms: [
       {
         module: 'nvidia',
@@ -62,12 +63,16 @@ test.each([
       'utf8',
     ),
     '580.159.04',
+    true,
   ],
-  ['NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu Oct 19 18:56:32 UTC 2023\n', '535.129.03'],
-])('without a version in /sys the kernel is asked in /proc (%#)', async (text, version) => {
-  const look = guestWith({ 'proc/driver/nvidia/version': text });
-  expect((await look.fact('driver')).loaded).toBe(version);
-});
+  ['NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu Oct 19 18:56:32 UTC 2023\n', '535.129.03', false],
+])(
+  'without a version in /sys the kernel is asked in /proc, and whose modules these are (%#)',
+  async (text, version, isOpen) => {
+    const look = guestWith({ 'proc/driver/nvidia/version': text });
+    expect(await look.fact('driver')).toMatchObject({ loaded: version, isOpen });
+  },
+);
 
 test('a DKMS that fails knows what it has printed', async () => {
   const look = guestWith({}, { dkms: "echo 'nvidia/470.63.01: broken'; echo 'Error! nvidia' >&2; exit 4" });

@@ -130,10 +130,7 @@ describe('a failed installation', () => {
       'ERROR: Temporary directory /tmp is not executable - use the  --tmpdir option to specify a different one.',
       'programs cannot be run from the folder in which the package unpacks itself',
     ],
-    [
-      'Received signal SIGBUS; aborting.',
-      'a file could not be written to its end, as where there is no room for it',
-    ],
+    ['Received signal SIGBUS; aborting.', 'a file could not be written to its end, as where there is no room for it'],
     ['Unable to create temporary file in /var/lib/vgpu-guest/unpacked', NO_ROOM],
     ["Unable to create the target directory '/var/lib/vgpu-guest/unpacked/selfgz812'.", NO_ROOM],
     ['tar: ./libcuda.so: Cannot write: No space left on device', NO_ROOM],
@@ -189,6 +186,10 @@ describe('a failed installation', () => {
       'the kernel headers lack the program that signs modules',
     ],
     ['ERROR: Unable to generate key pair: openssl not found!', 'the modules could not be signed'],
+    [
+      '   [   61.2] NVRM: The NVIDIA vGPU 0000:00:06.0 (PCI ID: 10de:1eb8) installed in this system is not supported by open nvidia.ko.'.trim(),
+      'the open kernel modules do not support this GPU',
+    ],
     [
       'NVRM: installed in this system is not supported by the NVIDIA 580.95.05 driver release.',
       'the module finds no GPU that it may drive: another driver has it, or this driver does not fit the GPU or vGPU',

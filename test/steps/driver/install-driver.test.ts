@@ -191,6 +191,16 @@ describe('the options of the package', () => {
     expect(optionsFor(version, undefined)).toEqual(expected);
   });
 
+  test.each([
+    ['570.211.01', 'open', '--kernel-module-type=open'],
+    ['555.42.02', 'proprietary', '--kernel-module-type=proprietary'],
+    ['550.144.03', 'open', '--kernel-module-build-directory=kernel-open'],
+    ['550.144.03', 'proprietary', '--kernel-module-build-directory=kernel'],
+  ] as const)('of %s name the %s kernel modules where they are asked for', (version, kernelModules, option) => {
+    expect(optionsFor(version, undefined, { driver: { package: PATH, kernelModules } })).toContain(option);
+    expect(optionsFor(version, undefined).join(' ')).not.toContain('kernel-module');
+  });
+
   test('leave DKMS out where it is not asked for', () => {
     expect(optionsFor('570.211.01', OPTIONS, { driver: { package: PATH, dkms: false } })).toEqual([
       '--silent',
@@ -239,6 +249,15 @@ describe('a package that must not be installed', () => {
       because,
       remedy: expect.any(String),
     });
+  });
+
+  test('has no open kernel modules where these are asked for', () => {
+    const asked = { driver: { package: PATH, kernelModules: 'open' } } as const;
+    expect(judge(withPackage(bare, { version: '510.108.03' }), asked)).toMatchObject({
+      is: 'blocked',
+      because: `${PATH} brings no open kernel modules, which driver.kernelModules asks for`,
+    });
+    expect(judge(withPackage(bare, { version: '515.43.04' }), asked)).toMatchObject({ is: 'due' });
   });
 
   test('a plain driver is fine where no license is asked for', () => {
@@ -304,6 +323,20 @@ describe('a guest with the driver', () => {
       because: `driver ${VERSION} is installed, loaded and registered with DKMS for ${KERNEL}`,
     });
   });
+
+  test.each([
+    ['open', false, 1],
+    ['open', true, 0],
+    ['proprietary', true, 1],
+    ['open', undefined, 0],
+  ] as const)(
+    'is settled where %s kernel modules are asked for and are open: %s, with %i warnings',
+    (kernelModules, isOpen, count) => {
+      const seen = isOpen === undefined ? done : withDriver({ isOpen });
+      const verdict = judge(seen, { driver: { package: PATH, kernelModules } });
+      expect(verdict.is === 'settled' && (verdict.warnings ?? []).length).toBe(count);
+    },
+  );
 
   test('is settled without DKMS where it is not asked for', () => {
     const settings = { driver: { package: PATH, dkms: false } };
