@@ -1,4 +1,12 @@
-import { type Anchor, type Misfit, quoted, readDevice, type XorgDevice } from './xorg-device.ts';
+import {
+  type Anchor,
+  type Misfit,
+  optionOf,
+  quoted,
+  readDevice,
+  type XorgDevice,
+  type XorgOption,
+} from './xorg-device.ts';
 import { bare, keywordOf, type Position, positionAt, type Span, type Token, tokenize } from './xorg-tokens.ts';
 
 /** What a configuration file of the X server says of what is shown where. */
@@ -16,8 +24,8 @@ export interface XorgSections {
   readonly devices: readonly XorgDevice[];
   readonly screens: readonly XorgScreen[];
   readonly layouts: readonly XorgLayout[];
-  /** Option "DefaultServerLayout" of ServerFlags. */
-  readonly defaultLayout: string | undefined;
+  /** The last section "ServerFlags": it takes the place of all before it. */
+  readonly flags: { readonly defaultLayout: string | undefined } | undefined;
 }
 
 /** A section "Screen". */
@@ -27,6 +35,9 @@ export interface XorgScreen {
   readonly device: string | undefined;
   readonly gpuDevices: readonly string[];
   readonly displays: readonly XorgDisplay[];
+  /** Those of its Displays first, which are stronger; of several with one name the first counts. */
+  readonly options: readonly XorgOption[];
+  readonly matchSeat: string | undefined;
   readonly anchor: Anchor;
   /** Its EndSection. */
   readonly end: Span;
@@ -44,6 +55,7 @@ interface XorgLayout {
   readonly identifier: string;
   readonly screens: readonly string[];
   readonly inactive: readonly string[];
+  readonly matchSeat: string | undefined;
 }
 
 /**
@@ -51,6 +63,9 @@ interface XorgLayout {
  * Device sections are checked word by word; of all others only the frame is.
  */
 export function parseXorgConf(text: string): XorgConf {
+  const nul = text.indexOf('\0');
+  if (nul >= 0)
+    return { is: 'faulty', at: positionAt(text, nul), problem: 'a NUL byte hides the rest of its line from X' };
   const tokens = tokenize(text);
   const sections: Section[] = [];
   for (let at = 0; at < tokens.length; ) {
@@ -67,7 +82,7 @@ export function parseXorgConf(text: string): XorgConf {
     devices: sections.flatMap(({ device }) => device ?? []),
     screens: sections.flatMap(({ screen }) => screen ?? []),
     layouts: sections.flatMap(({ layout }) => layout ?? []),
-    defaultLayout: sections.findLast(({ defaultLayout }) => defaultLayout !== undefined)?.defaultLayout,
+    flags: sections.findLast(({ flags }) => flags)?.flags,
     unclosedQuote: unclosed && positionAt(text, unclosed.start),
   };
 }
@@ -77,7 +92,7 @@ interface Section {
   readonly device?: XorgDevice;
   readonly screen?: XorgScreen | undefined;
   readonly layout?: XorgLayout;
-  readonly defaultLayout?: string | undefined;
+  readonly flags?: { readonly defaultLayout: string | undefined };
 }
 /** Read.c; X refuses a section of any other name. */
 const SECTIONS: ReadonlySet<string> = new Set(
@@ -93,7 +108,7 @@ function readSection(tokens: readonly Token[], at: number): Section | Misfit {
   const section = bare(name.text);
   if (!SECTIONS.has(section)) return { at: at + 1, problem: `X knows no section "${name.text}"` };
   if (section === 'device') return readDevice(tokens, at + 2);
-  const frame = readFrame(tokens, at + 2);
+  const frame = readFrame(tokens, at + 2, section);
   if ('problem' in frame) return frame;
   return { next: frame.next, ...meaningOf(section, frame) };
 }
@@ -112,7 +127,7 @@ interface Frame {
 }
 
 /** All that the other sections have in common. */
-function readFrame(tokens: readonly Token[], first: number): Frame | Misfit {
+function readFrame(tokens: readonly Token[], first: number, section: string): Frame | Misfit {
   const entries: Entry[] = [];
   let inside = false;
   for (let at = first; at < tokens.length; ) {
@@ -125,7 +140,8 @@ function readFrame(tokens: readonly Token[], first: number): Frame | Misfit {
     let next = at + 1;
     while (next < tokens.length && tokens[next]!.kind !== 'word') next++;
     entries.push({ keyword, values: tokens.slice(at + 1, next), inside });
-    if (word === 'endsubsection') inside = false;
+    // a subsection of a Module ends at any word that it does not know (Module.c)
+    if (word === 'endsubsection' || (section === 'module' && !['subsection', 'option'].includes(word))) inside = false;
     at = next;
   }
   return { at: tokens.length, problem: 'EndSection is missing' };
@@ -138,7 +154,7 @@ function meaningOf(section: string, frame: Frame): Omit<Section, 'next'> {
     case 'serverlayout':
       return { layout: layoutOf(frame) };
     case 'serverflags':
-      return { defaultLayout: defaultLayoutOf(frame) };
+      return { flags: { defaultLayout: defaultLayoutOf(frame) } };
     default:
       return {};
   }
@@ -155,6 +171,8 @@ function screenOf({ entries, end }: Frame): XorgScreen | undefined {
     device: namesIn(own, 'device').at(-1),
     gpuDevices: namesIn(own, 'gpudevice'),
     displays: displaysIn(entries),
+    options: [...entries.filter(({ inside }) => inside), ...own].flatMap(optionIn),
+    matchSeat: namesIn(own, 'matchseat').at(-1),
     anchor: { keyword: identifier.keyword, value: name },
     end,
   };
@@ -185,12 +203,19 @@ function layoutOf({ entries }: Frame): XorgLayout {
     identifier: namesIn(entries, 'identifier')[0] ?? '',
     screens: namesIn(entries, 'screen'),
     inactive: namesIn(entries, 'inactive'),
+    matchSeat: namesIn(entries, 'matchseat').at(-1),
   };
 }
 
+/** As an Option, of which the first counts, or as a keyword, which takes its place (Flags.c). */
 function defaultLayoutOf({ entries }: Frame): string | undefined {
-  const options = entries.filter(({ keyword }) => keywordOf(keyword) === 'option').map(({ values }) => values);
-  return options.findLast(([name]) => name && bare(name.text) === 'defaultserverlayout')?.[1]?.text;
+  const named = entries.flatMap(optionIn).find(({ name }) => bare(name) === 'defaultserverlayout');
+  return namesIn(entries, 'defaultserverlayout').at(-1) ?? named?.value;
+}
+
+function optionIn({ keyword, values: [name, value] }: Entry): readonly XorgOption[] {
+  if (keywordOf(keyword) !== 'option' || name?.kind !== 'string') return [];
+  return [optionOf(name, value?.kind === 'string' ? value : undefined)];
 }
 
 /** The first text behind each such keyword: a Screen of a layout may have its number before its name. */

@@ -10,6 +10,8 @@ export interface XorgDevice {
   readonly busIdAt: Span | undefined;
   /** Of several with one name the first counts. */
   readonly options: readonly XorgOption[];
+  /** The seat whose X server it is for; undefined: any. */
+  readonly matchSeat: string | undefined;
   /** The text of its Identifier, without quotes. */
   readonly identifierAt: Span;
   /** All of it, from Section to EndSection. */
@@ -25,7 +27,7 @@ export interface Anchor {
 }
 
 /** Name and value of a keyword "Option". */
-interface XorgOption {
+export interface XorgOption {
   readonly name: string;
   readonly nameAt: Span;
   /** undefined: the name stands alone, which X takes for yes. */
@@ -73,6 +75,7 @@ export function readDevice(
     busId: busId?.text,
     busIdAt: busId && within(busId),
     options,
+    matchSeat: found.get('matchseat')?.value.text,
     identifierAt: within(identifier.value),
     at: { start: tokens[first - 2]!.start, end: tokens[at]!.end },
     anchor: driver ?? identifier,
@@ -105,7 +108,7 @@ const DEVICE_KEYWORDS: ReadonlyMap<string, 'string' | 'number' | 'numbers' | 'op
   ['option', 'option'],
 ]);
 
-function optionOf(name: Token, value: Token | undefined): XorgOption {
+export function optionOf(name: Token, value: Token | undefined): XorgOption {
   return { name: name.text, nameAt: name, value: value?.text, valueAt: value && within(value) };
 }
 

@@ -18,21 +18,27 @@ export function xorgUse(files: readonly XorgSections[]): XorgUse {
   const devices = files.flatMap(file => file.devices);
   const screens = files.flatMap(file => file.screens);
   const layouts = files.flatMap(file => file.layouts);
-  const wanted = files.findLast(({ defaultLayout }) => defaultLayout !== undefined)?.defaultLayout;
-  const layout = (wanted === undefined ? undefined : named(layouts, wanted)) ?? layouts[0];
+  const wanted = files.findLast(({ flags }) => flags)?.flags?.defaultLayout;
+  const first = layouts.find(isOfSeat);
+  const layout = (first && wanted !== undefined ? named(layouts, wanted) : undefined) ?? first;
 
   const ofLayout = layout?.screens.flatMap(name => named(screens, name) ?? []) ?? [];
-  const inUse: readonly (XorgScreen | undefined)[] = ofLayout.length > 0 ? ofLayout : [screens[0]];
+  const inUse: readonly (XorgScreen | undefined)[] = ofLayout.length > 0 ? ofLayout : [screens.find(isOfSeat)];
   const shown = inUse.flatMap(screen => {
     // a Screen that names none asks for the Device without a name
-    const device = (screen && named(devices, screen.device ?? '')) ?? devices[0];
+    const device = (screen && named(devices, screen.device ?? '')) ?? devices.find(isOfSeat);
     return device ? [{ device, screen }] : [];
   });
   const asked = [...inUse.flatMap(screen => screen?.gpuDevices ?? []), ...(layout?.inactive ?? [])];
   // a lone screen that names no further GPU gets all there are
   const isLone = inUse.length === 1 && (inUse[0]?.gpuDevices ?? []).length === 0;
-  const beside = isLone ? devices : asked.flatMap(name => named(devices, name) ?? []);
+  const beside = isLone ? devices.filter(isOfSeat) : asked.flatMap(name => named(devices, name) ?? []);
   return { shown, beside: beside.filter(device => !shown.some(({ device: primary }) => primary === device)) };
+}
+
+/** What nobody names is passed over where it is for another seat; display managers give the screen of a guest this one. */
+function isOfSeat({ matchSeat }: { readonly matchSeat: string | undefined }): boolean {
+  return matchSeat === undefined || sameXorgName(matchSeat, 'seat0');
 }
 
 function named<T extends { readonly identifier: string }>(all: readonly T[], name: string): T | undefined {

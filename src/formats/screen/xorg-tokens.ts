@@ -46,7 +46,7 @@ export function sameXorgName(one: string, other: string): boolean {
 }
 
 export function bare(name: string): string {
-  return name.replace(/[ \t_]/g, '').toLowerCase();
+  return name.replace(/[ \t_]/g, '').replace(/[A-Z]+/g, letters => letters.toLowerCase());
 }
 
 /** A string's text, without its quotes. */

@@ -103,6 +103,7 @@ describe('what X reads in a file', () => {
 
   it.each([
     ['nvidia', 'NVIDIA', true],
+    ['é', 'É', false],
     ['nvidia', 'n_Vi dia\t', true],
     ['nvidia', 'nvidia2', false],
     ['nvidia', '', false],
@@ -139,6 +140,7 @@ describe('a file that X refuses', () => {
     [section('Identifier "x"', 'Screen "0"'), 'Screen needs a number', 3, 8],
     [section('Identifier "x"', 'Identifier "y"'), 'a Device has one Identifier, and this is a second', 3, 1],
     [section('Driver "nvidia"'), 'this Device has no Identifier', 3, 1],
+    ['# x\n# a\0b\nSection "Device"\nEndSection', 'a NUL byte hides the rest of its line from X', 2, 4],
   ])('%j: %s', (text, problem, line, column) => {
     expect(parseXorgConf(text)).toEqual({ is: 'faulty', problem, at: { line, column } });
   });

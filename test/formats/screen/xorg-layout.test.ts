@@ -82,4 +82,30 @@ describe('the Devices that X puts to use', () => {
   it('are those of the layout that is called default', () => {
     expect(useOf(shape('layout-chooses'))).toEqual({ shown: ['gpu1 on screen1'], beside: ['gpu0'] });
   });
+
+  it.each<[string, string, readonly string[]]>([
+    ['by the first of two Options', 'b', ['Option "DefaultServerLayout" "m" Option "default_serverlayout" "l"']],
+    ['by the keyword rather than by an Option', 'b', ['Option "DefaultServerLayout" "l" DefaultServerLayout "m"']],
+    ['by the last section alone', 'a', ['Option "DefaultServerLayout" "m"', 'Option "AIGLX" "off"']],
+  ])('are those of the layout that is called default %s', (_how, shown, flags) => {
+    const screens = device('a') + device('b') + screen('s', 'Device "a"') + screen('t', 'Device "b"');
+    const files = flags.map(options => `Section "ServerFlags" ${options} EndSection\n`);
+    const layouts = layout('l', 'Screen "s"') + layout('m', 'Screen "t"');
+    for (const texts of [[screens + files.join('') + layouts], [screens, ...files, layouts]])
+      expect(useOf(...texts).shown).toEqual([`${shown} on ${shown === 'a' ? 's' : 't'}`]);
+  });
+
+  it('are none of another seat, unless they are named', () => {
+    const [other, own] = ['MatchSeat "seat1"', 'MatchSeat "seat_0"'];
+    const elsewhere = `Section "Device" Identifier "x" ${other} EndSection\n`;
+    const here = `Section "Device" Identifier "a" ${own} EndSection\n`;
+    expect(useOf(elsewhere + here + device('b'))).toEqual({ shown: ['a on a screen of its own'], beside: ['b'] });
+    expect(useOf(elsewhere + here + screen('s', other, 'Device "x"') + screen('t', 'Device "a"')).shown).toEqual([
+      'a on t',
+    ]);
+    const screens = screen('s', 'Device "x"') + screen('t', 'Device "a"');
+    const layouts = layout('l', other, 'Screen "s"') + layout('m', own, 'Screen "t"');
+    expect(useOf(elsewhere + here + screens + layouts).shown).toEqual(['a on t']);
+    expect(useOf(elsewhere + here + screens).shown).toEqual(['x on s']);
+  });
 });

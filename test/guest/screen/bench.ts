@@ -110,6 +110,9 @@ export async function openBench(image: string, signal: AbortSignal): Promise<Ben
       X_RUNS_S,
       '/usr/lib/xorg/Xorg',
       ':1',
+      // as display managers give it the screen of the guest
+      '-seat',
+      'seat0',
       '-novtswitch',
       '-nolisten',
       'tcp',
