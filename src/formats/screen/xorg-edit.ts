@@ -14,16 +14,23 @@ export function setBusId(text: string, device: XorgDevice, busId: string): strin
   return addBehind(text, device.anchor, 'BusID', `"${busId}"`);
 }
 
-/** The same for an Option: its value where it has one, a line of its own where the Device has no such Option. */
-export function setOption(text: string, device: XorgDevice, name: string, value: string): string {
-  const option = device.options.find(found => sameXorgName(found.name, name));
+/** What can have Options. */
+type Holder = Pick<XorgDevice | XorgScreen, 'options' | 'anchor'>;
+
+/** The same for an Option: its value where it has one, a line of its own where there is no such Option. */
+export function setOption(text: string, { options, anchor }: Holder, name: string, value: string): string {
+  const option = options.find(found => sameXorgName(found.name, name));
   if (option?.valueAt) return splice(text, option.valueAt, value);
   if (option) return splice(text, { start: option.nameAt.end, end: option.nameAt.end }, ` "${value}"`);
-  return addBehind(text, device.anchor, 'Option', `"${name}" "${value}"`);
+  return addBehind(text, anchor, 'Option', `"${name}" "${value}"`);
 }
 
-/** What X makes of a Device's Option that is yes or no; undefined: there is none, or X does not understand it (xf86getBoolValue). */
-export function booleanOption({ options }: XorgDevice, name: string): boolean | undefined {
+export function hasOption({ options }: Pick<Holder, 'options'>, name: string): boolean {
+  return options.some(found => sameXorgName(found.name, name));
+}
+
+/** What X makes of an Option that is yes or no; undefined: there is none, or X does not understand it (xf86getBoolValue). */
+export function booleanOption({ options }: Pick<Holder, 'options'>, name: string): boolean | undefined {
   const option = options.find(found => sameXorgName(found.name, name));
   if (!option) return undefined;
   const value = bare(option.value ?? '');

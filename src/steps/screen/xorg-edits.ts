@@ -13,11 +13,12 @@ import {
   type ReadConf,
   where,
 } from '../../facts/screen/xorg-places.ts';
-import { parseXorgConf } from '../../formats/screen/xorg-conf.ts';
+import { parseXorgConf, type XorgScreen } from '../../formats/screen/xorg-conf.ts';
 import type { XorgDevice } from '../../formats/screen/xorg-device.ts';
 import {
   addScreen,
   booleanOption,
+  hasOption,
   overridingConf,
   type Size,
   setBusId,
@@ -47,25 +48,10 @@ export function editsOf(
   gpus: Facts['gpus'],
   gpu: Pick<Gpu, 'address'> | undefined,
 ): readonly Edit[] {
-  const { file, device } = place;
-  const inDevice = (because: string, edit: (text: string, device: XorgDevice) => string): Edit => {
-    const index = file.conf.devices.indexOf(device);
-    return { place, file, because, apply: text => edit(text, parsed(text).devices[index]!) };
-  };
-  const busId = gpu
-    ? [
-        inDevice(`${complaint(place, gpus)}, and the GPU is at ${gpu.address}`, (text, found) =>
-          setBusId(text, found, busIdOf(gpu)),
-        ),
-      ]
-    : [];
-  const options = OPTIONS.flatMap(([key, name]) => {
-    const wanted = xorg[key];
-    if (wanted === undefined || booleanOption(device, name) === wanted) return [];
-    const because = `${nameOf(place)} has not the Option "${name}" as xorg.${key} asks for it`;
-    return [inDevice(because, (text, found) => setOption(text, found, name, wanted ? 'True' : 'False'))];
-  });
-  return [...busId, ...options, ...virtualOf(xorg, place)];
+  const because = gpu && `${complaint(place, gpus)}, and the GPU is at ${gpu.address}`;
+  const busId =
+    gpu && because ? [inDevice(place, because, (text, device) => setBusId(text, device, busIdOf(gpu)))] : [];
+  return [...busId, ...optionsOf(xorg, place), ...virtualOf(xorg, place)];
 }
 
 /**
@@ -77,21 +63,51 @@ const OPTIONS = [
   ['hardDpms', 'HardDPMS'],
 ] as const;
 
+/** Of a Screen and its Device X takes the Screen's Option, and that is where nvidia-xconfig writes it. */
+function optionsOf(xorg: Xorg, place: Place): readonly Edit[] {
+  return OPTIONS.flatMap(([key, name]) => {
+    const wanted = xorg[key];
+    const shown = place.screen && hasOption(place.screen.screen, name) ? place.screen : undefined;
+    if (wanted === undefined || booleanOption(shown?.screen ?? place.device, name) === wanted) return [];
+    const asked = `has not the Option "${name}" as xorg.${key} asks for it`;
+    const set: SetIn<XorgDevice | XorgScreen> = (text, found) =>
+      setOption(text, found, name, wanted ? 'True' : 'False');
+    return shown
+      ? [inScreen(place, shown, `the Screen of ${nameOf(place)} ${asked}`, set)]
+      : [inDevice(place, `${nameOf(place)} ${asked}`, set)];
+  });
+}
+
 function virtualOf({ virtual }: Xorg, place: Place): readonly Edit[] {
   if (virtual === undefined) return [];
   const [width = 0, height = 0] = virtual.split('x').map(Number);
   const size: Size = { width, height };
-  const { screen, file, device } = place;
+  const { screen } = place;
   const because = `the virtual resolution of ${nameOf(place)} is not ${virtual}, which xorg.virtual asks for`;
-  if (!screen) {
-    const index = file.conf.devices.indexOf(device);
-    return [{ place, file, because, apply: text => addScreen(text, parsed(text).devices[index]!, size) }];
-  }
+  if (!screen) return [inDevice(place, because, (text, device) => addScreen(text, device, size))];
   const { displays } = screen.screen;
   const isRight = ({ virtual: found }: (typeof displays)[number]) => found?.width === width && found.height === height;
   if (displays.length > 0 && displays.every(isRight)) return [];
-  const index = screen.file.conf.screens.indexOf(screen.screen);
-  return [{ place, file: screen.file, because, apply: text => setVirtual(text, parsed(text).screens[index]!, size) }];
+  return [inScreen(place, screen, because, (text, found) => setVirtual(text, found, size))];
+}
+
+/** Of several edits of one text each finds its section again in what the ones before it have made. */
+type SetIn<Section> = (text: string, section: Section) => string;
+
+function inDevice(place: Place, because: string, edit: SetIn<XorgDevice>): Edit {
+  const { file, device } = place;
+  const index = file.conf.devices.indexOf(device);
+  return { place, file, because, apply: text => edit(text, parsed(text).devices[index]!) };
+}
+
+function inScreen(
+  place: Place,
+  { file, screen }: NonNullable<Place['screen']>,
+  because: string,
+  edit: SetIn<XorgScreen>,
+): Edit {
+  const index = file.conf.screens.indexOf(screen);
+  return { place, file, because, apply: text => edit(text, parsed(text).screens[index]!) };
 }
 
 /** A new file for one GPU, with all that the configuration asks for; undefined: it has not one nvidia Device. */

@@ -442,6 +442,33 @@ describe('a guest without a monitor', () => {
     expect(after[CONF]).toBe(text.replace('"hard_dpms"', '"hard_dpms" "False"'));
   });
 
+  it('has an Option changed in the Screen, whose word is the last', () => {
+    const conf = (option: string, display = '') =>
+      `${device('PCI:0:6:0', '    Option "HardDPMS" "True"\n')}Section "Screen" Identifier "s" Device "gpu" ${option} SubSection "Display" ${display} EndSubSection EndSection\n`;
+    const wanted: Given = { xorg: { hardDpms: true } };
+    for (const [before, after] of [
+      [conf('Option "hard_dpms" "off"'), conf('Option "hard_dpms" "True"')],
+      [
+        conf('Option "HardDPMS" "True"', 'Option "HardDPMS" "False"'),
+        conf('Option "HardDPMS" "True"', 'Option "HardDPMS" "True"'),
+      ],
+    ] as const) {
+      expect(patchedWith([SIX], { [CONF]: before }, wanted)).toMatchObject({
+        verdict: {
+          changes: [
+            {
+              because: `the Screen of Device "gpu" of ${CONF} has not the Option "HardDPMS" as xorg.hardDpms asks for it`,
+            },
+          ],
+        },
+        after: { [CONF]: after },
+      });
+    }
+    // as nvidia-xconfig writes it
+    const right = conf('Option "HardDPMS" "True"').replace('    Option "HardDPMS" "True"\n', '');
+    expect(judge([SIX], { [CONF]: right }, wanted).is).toBe('settled');
+  });
+
   it('gets a Screen where there is none', () => {
     const { after } = patchedWith([SIX], { [CONF]: device('PCI:0:6:0') }, { xorg: { virtual: '800x600' } });
     expect(after[CONF]).toMatch(/Section "Screen"\n {4}Identifier {5}"gpu screen"\n {4}Device {9}"gpu"/);
