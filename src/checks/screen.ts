@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts';
 import type { Facts } from '../facts/facts.ts';
 import { choices, whichGpu } from '../facts/gpu/which-gpu.ts';
 import { shownBy } from '../facts/screen/graphics.ts';
-import { complaint, isAt, type Place, placesIn } from '../facts/screen/xorg-places.ts';
+import { complaint, faultyFile, isAt, type Place, placesIn } from '../facts/screen/xorg-places.ts';
 import { defineSubject, type Evidence, evidence, type Found, seen } from './check.ts';
 
 /** What is shown, by which GPU, and why a screen stays black. */
@@ -48,15 +48,15 @@ function gravity({ screen: { graphical }, graphics }: Pick<Facts, 'screen' | 'gr
 }
 
 function unreadable(_config: Config, facts: Seen): Found | undefined {
-  const read = placesIn(facts.xorg);
-  if (read.is !== 'faulty') return undefined;
+  const faulty = faultyFile(facts.xorg);
+  if (!faulty) return undefined;
   return {
     severity: gravity(facts),
-    summary: `X cannot read ${read.path}`,
+    summary: `X cannot read ${faulty.path}`,
     cause:
       'the file is not in the grammar of xorg.conf, and X starts with no part of a configuration that has such a file',
-    remedy: `correct ${read.path}, or move it away`,
-    evidence: [evidence(read.path, read.fault)],
+    remedy: `correct ${faulty.path}, or move it away`,
+    evidence: [evidence(faulty.path, faulty.fault)],
   };
 }
 

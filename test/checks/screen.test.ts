@@ -22,11 +22,17 @@ describe('the configuration of X', () => {
       evidence: [{ at: CONF, shows: 'EndSection is missing (line 6, column 17)' }],
     });
     expect(find('xorg-unreadable', xorg(device()))).toBeUndefined();
+    // one that is not about the GPU keeps X from starting all the same
+    const keyboard = { path: '/etc/X11/xorg.conf.d/00-keyboard.conf', text: 'Section "InputClass"\n' };
+    expect(find('xorg-unreadable', { xorg: { ...none.xorg, dropIns: [keyboard] } })).toMatchObject({
+      summary: `X cannot read ${keyboard.path}`,
+    });
   });
 
   test.each([
     ['PCI:0:10:0', 'Device "gpu" of /etc/X11/xorg.conf has the BusID "PCI:0:10:0", where no NVIDIA GPU is'],
     ['PCI:00:0a.0', 'Device "gpu" of /etc/X11/xorg.conf has the BusID "PCI:00:0a.0", where X finds nothing'],
+    ['0000:00:06.0', 'Device "gpu" of /etc/X11/xorg.conf has the BusID "0000:00:06.0", where X finds nothing'],
   ])('with the BusID %s names the GPUs that there are', (busId, summary) => {
     const found = find('busid-wrong', { ...xorg(device(busId)), ...graphical });
     expect(found).toMatchObject({ severity: 'error', summary });

@@ -25,23 +25,22 @@ export type Places =
   | { readonly is: 'read'; readonly files: readonly ReadConf[]; readonly places: readonly Place[] };
 
 /** The nvidia Devices that X shows something on; without one, those that it takes along; without one, all there are. */
-export function placesIn({ dropIns, conf }: Pick<XorgFact, 'dropIns' | 'conf'>): Places {
-  const files: ReadConf[] = [];
-  for (const file of [...dropIns, ...(conf ? [conf] : [])]) {
-    const read = parseXorgConf(file.text);
-    if (read.is === 'parsed') files.push({ ...file, conf: read });
-    // a file that is not about this GPU is not this program's matter
-    else if (/nvidia/i.test(file.text))
-      return { is: 'faulty', path: file.path, fault: `${read.problem} (${where(read.at)})` };
-  }
+export function placesIn(xorg: ConfFiles): Places {
+  // a file that is not about this GPU is not this program's matter
+  const faulty = faultyFile(xorg, ({ text }) => /nvidia/i.test(text));
+  if (faulty) return { is: 'faulty', ...faulty };
+  const files = filesOf(xorg).flatMap(file => {
+    const conf = parseXorgConf(file.text);
+    return conf.is === 'parsed' ? [{ ...file, conf }] : [];
+  });
   const { shown, beside } = xorgUse(files.map(file => file.conf));
   const all = files.flatMap(file => file.conf.devices.filter(isNvidia).map(device => ({ file, device })));
   const among = (devices: readonly XorgDevice[]) => all.filter(({ device }) => devices.includes(device));
   const ranks = [among(shown.map(({ device }) => device)), among(beside), all];
   const picked = ranks.find(found => found.length > 0) ?? [];
-  // several Devices with one BusID are for one GPU
-  const isLike = ({ device: { busId } }: { device: XorgDevice }) =>
-    busId !== undefined && picked.some(({ device }) => device.busId === busId);
+  // several Devices at one address are for one GPU
+  const isLike = (place: { device: XorgDevice }) =>
+    spotOf(place) !== undefined && picked.some(found => spotOf(found) === spotOf(place));
   const places = all
     .filter(place => picked.includes(place) || isLike(place))
     .map(place => {
@@ -52,10 +51,34 @@ export function placesIn({ dropIns, conf }: Pick<XorgFact, 'dropIns' | 'conf'>):
   return { is: 'read', files, places };
 }
 
+type ConfFiles = Pick<XorgFact, 'dropIns' | 'conf'>;
+
+function filesOf({ dropIns, conf }: ConfFiles): readonly XorgFile[] {
+  return [...dropIns, ...(conf ? [conf] : [])];
+}
+
+/** The first file that X cannot read. It starts with none of them then, whatever that file is about. */
+export function faultyFile(
+  xorg: ConfFiles,
+  among: (file: XorgFile) => boolean = () => true,
+): { readonly path: string; readonly fault: string } | undefined {
+  for (const file of filesOf(xorg).filter(among)) {
+    const read = parseXorgConf(file.text);
+    if (read.is === 'faulty') return { path: file.path, fault: `${read.problem} (${where(read.at)})` };
+  }
+  return undefined;
+}
+
+/** The address that a BusID means, however it is spelled, or its own text in quotes where it means none; undefined: there is none. */
+export function spotOf({ device: { busId } }: Pick<Place, 'device'>): string | undefined {
+  if (busId === undefined) return undefined;
+  const address = parseBusId(busId);
+  return address ? formatPciAddress(address) : `"${busId}"`;
+}
+
 /** Whether X finds this GPU by this Device. */
-export function isAt({ device: { busId } }: Place, gpu: Gpu): boolean {
-  const address = parseBusId(busId ?? '');
-  return address !== undefined && formatPciAddress(address) === gpu.address;
+export function isAt(place: Place, gpu: Gpu): boolean {
+  return spotOf(place) === gpu.address;
 }
 
 /** What is wrong with a Device that is at none of the GPUs that it may be at. */

@@ -4,7 +4,7 @@ import type { Facts } from '../../facts/facts.ts';
 import type { Gpu } from '../../facts/gpu/gpus.ts';
 import { busIdOf, choices, whichGpu } from '../../facts/gpu/which-gpu.ts';
 import { XORG_CONF, type XorgFact } from '../../facts/screen/xorg.ts';
-import { complaint, isAt, nameOf, type Place, type Places, placesIn } from '../../facts/screen/xorg-places.ts';
+import { complaint, isAt, nameOf, type Place, type Places, placesIn, spotOf } from '../../facts/screen/xorg-places.ts';
 import { minimalXorgConf } from '../../formats/screen/xorg-edit.ts';
 import { defineStep } from '../step.ts';
 import { createdConf, type Edit, editsOf, enactEdits, OR_NEVER, refusal } from './xorg-edits.ts';
@@ -63,9 +63,9 @@ type Assignment =
     }
   | { readonly is: 'unclear'; readonly places: readonly Place[] };
 
-/** Several Devices with one BusID are several screens of one GPU. */
+/** Several Devices at one address are several screens of one GPU. */
 function groups(places: readonly Place[]): ReadonlyMap<unknown, readonly Place[]> {
-  return Map.groupBy(places, ({ device }) => device.busId ?? device);
+  return Map.groupBy(places, place => spotOf(place) ?? place);
 }
 
 function assignByItself(places: readonly Place[], { gpus }: Pick<Facts, 'gpus'>): Assignment {

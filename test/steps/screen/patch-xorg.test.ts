@@ -220,6 +220,11 @@ describe('a guest with one GPU and one nvidia Device', () => {
     });
     expect(verdict).toMatchObject({ changes: [{ path: '/etc/X11/xorg.conf.d/a.conf' }, { path: CONF }] });
     expect(after).toEqual({ '/etc/X11/xorg.conf.d/a.conf': device('PCI:0:6:0'), [CONF]: both('PCI:0:6:0') });
+    // one address, in two spellings
+    const heads = (...busIds: readonly string[]) => busIds.map((busId, at) => device(busId, `Screen ${at}\n`)).join('');
+    expect(patchedWith([SIX], { [CONF]: heads('PCI:101:0:0', 'pci:0101:00') }).after).toEqual({
+      [CONF]: heads('PCI:0:6:0', 'PCI:0:6:0'),
+    });
   });
 });
 
