@@ -198,6 +198,7 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
       await makeFolder(dirname(target), 0o755);
       await refuseForeignFolder(root, path, target);
       const old = await orAbsent(() => stat(target));
+      if (old && !old.isFile()) refuseSpecial(path, old.isDirectory() ? 'a folder' : 'no regular file');
       const temporary = temporaryOf(target);
       await rm(temporary, { force: true }); // left by a run that was cut
       await orRemoved(temporary, async () => {
@@ -236,6 +237,13 @@ async function refusePlantedLink(root: string, path: string): Promise<void> {
   if (link === undefined) return;
   throw new AgentError(`${path} is not written: ${link} is a link in a folder in which others can write`, {
     remedy: `look where it leads (readlink -f ${link}), and remove it if nobody needs it`,
+  });
+}
+
+/** What is masked is a link to /dev/null, and a rename would put a file into the place of that device. */
+function refuseSpecial(path: string, is: string): never {
+  throw new AgentError(`${path} is not written: it is ${is}`, {
+    remedy: `look where it leads (readlink -f ${path}), and remove it if nobody has masked it on purpose`,
   });
 }
 

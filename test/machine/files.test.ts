@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -186,6 +187,19 @@ describe('hands', () => {
     await guest.writeText('/etc/xorg.conf', 'new');
     expect(lstatSync(join(root, 'etc/xorg.conf')).isSymbolicLink()).toBe(true);
     expect(readFileSync(join(root, 'srv/xorg.conf'), 'utf8')).toBe('new');
+  });
+
+  test('what is masked by a link to a device keeps the device', async () => {
+    const { root, guest } = guestWith({ 'etc/folder/x': '', 'dev/file': '' });
+    execFileSync('/usr/bin/mkfifo', [join(root, 'dev/null')]);
+    symlinkSync('/dev/null', join(root, 'etc/masked.service'));
+    await expect(guest.writeText('/etc/masked.service', 'new')).rejects.toMatchObject({
+      message: '/etc/masked.service is not written: it is no regular file',
+      remedy: expect.stringContaining('readlink -f /etc/masked.service'),
+    });
+    expect(lstatSync(join(root, 'dev/null')).isFIFO()).toBe(true);
+    expect(readdirSync(join(root, 'dev'))).toEqual(['file', 'null']);
+    await expect(guest.writeText('/etc/folder', 'new')).rejects.toThrow('/etc/folder is not written: it is a folder');
   });
 
   test('nothing is written into a folder that others can write', async () => {

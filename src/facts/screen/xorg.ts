@@ -31,7 +31,7 @@ const MOST_FILES = 64;
 export async function collectXorg({ guest }: Look): Promise<XorgFact> {
   const listed = await Promise.all(DROP_IN_DIRECTORIES.map(directory => dropInsOf(guest, directory)));
   const [confs, dropIns, tool] = await Promise.all([
-    Promise.all([XORG_CONF, ...OTHER_CONFS].map(path => readFile(guest, path))),
+    Promise.all([XORG_CONF, ...OTHER_CONFS].map(path => readConf(guest, path))),
     Promise.all(
       listed
         .flat()
@@ -56,6 +56,12 @@ export async function collectXorg({ guest }: Look): Promise<XorgFact> {
 async function dropInsOf(guest: GuestView, directory: string): Promise<readonly string[]> {
   const names = await guest.list(directory);
   return names.filter(name => /^[^.].*\.conf$/s.test(name)).map(name => `${directory}/${name}`);
+}
+
+/** A link to /dev/null, and even a folder, keeps X from looking further, and has nothing in it. */
+async function readConf(guest: GuestView, path: string): Promise<XorgFile | undefined> {
+  const stat = await guest.stat(path);
+  return stat && stat.kind !== 'file' ? { path, text: '' } : await readFile(guest, path);
 }
 
 async function readFile(guest: GuestView, path: string): Promise<XorgFile | undefined> {

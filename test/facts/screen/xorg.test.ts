@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -69,6 +70,14 @@ describe('the configuration of X', () => {
     expect(await collect()).toMatchObject({ conf: { path: '/etc/xorg.conf' } });
     put('/etc/X11/xorg.conf');
     expect(await collect()).toMatchObject({ conf: { path: '/etc/X11/xorg.conf' } });
+  });
+
+  it('is masked by a link to /dev/null, behind which X looks no further', async () => {
+    put('/etc/xorg.conf');
+    execFileSync('/usr/bin/mkfifo', [join(root, 'null')]);
+    link('/etc/X11/xorg.conf', '/null');
+    link('/etc/X11/xorg.conf.d/10.conf', '/null');
+    expect(await collect()).toMatchObject({ dropIns: [], conf: { path: '/etc/X11/xorg.conf', text: '' } });
   });
 
   it('is no more than the 64 files that X opens', async () => {
