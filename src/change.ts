@@ -3,8 +3,17 @@ export type Argv = readonly [string, ...string[]];
 
 /** One deed, as data. Paths are the guest's own; modes are octal numbers; times are milliseconds. */
 export type Deed =
-  /** The whole text of a file, put in place at once; an existing file keeps its owner and label, and its mode unless one is given. */
-  | { readonly kind: 'write'; readonly path: string; readonly text: string; readonly mode?: number }
+  /**
+   * The whole text of a file, put in place at once; an existing file keeps its owner and label, and its mode unless one is given. `latin1`:
+   * of a file that is not UTF-8, each of whose bytes is one character of the text.
+   */
+  | {
+      readonly kind: 'write';
+      readonly path: string;
+      readonly text: string;
+      readonly mode?: number;
+      readonly encoding?: 'latin1';
+    }
   /** A file's bytes, put in place at once; the content is a secret and is never shown. */
   | { readonly kind: 'copy-secret'; readonly from: string; readonly path: string; readonly mode: number }
   /** The token that `license.token` names by a URL, judged before it gets its name; `from` is that URL as it may be shown. */

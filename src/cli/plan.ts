@@ -44,10 +44,22 @@ function exitCode(planned: Plan, detailed: boolean): number {
 
 /** The files that would be written, put back or removed, and their originals, as they stand, for the diffs. */
 export async function presentTexts(guest: GuestView, planned: Plan): Promise<PresentTexts> {
-  const paths = planned.flatMap(({ verdict }) => (verdict.is === 'due' ? verdict.changes.flatMap(pathsToShow) : []));
-  const texts = await Promise.all(paths.map(async path => [path, await guest.readText(path)] as const));
+  const changes = planned.flatMap(({ verdict }) => (verdict.is === 'due' ? verdict.changes : []));
+  const texts = await Promise.all(
+    changes.flatMap(change =>
+      pathsToShow(change).map(async path => [path, await textOf(guest, path, change)] as const),
+    ),
+  );
   return new Map(texts.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
 }
+
+async function textOf(guest: GuestView, path: string, change: Change): Promise<string | undefined> {
+  const isLatin1 = change.kind === 'write' && change.encoding === 'latin1';
+  return isLatin1 ? await guest.readStart(path, MOST_BYTES) : await guest.readText(path);
+}
+
+/** What `readText` takes. */
+const MOST_BYTES = 1024 * 1024;
 
 /** Of a token nothing is shown. */
 function pathsToShow(change: Change): readonly string[] {

@@ -56,8 +56,8 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
   await yieldToNeighbours(change, around);
   switch (change.kind) {
     case 'write':
-      await refuseForeignBytes(guest, change.path);
-      return await guest.writeText(change.path, change.text, change.mode);
+      if (!change.encoding) await refuseForeignBytes(guest, change.path);
+      return await guest.writeText(change.path, change.text, change.mode, change.encoding);
     case 'copy-secret':
       await guest.makeDirectory(posix.dirname(change.path), 0o755);
       return await guest.copyFile(change.from, change.path, change.mode);

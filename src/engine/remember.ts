@@ -16,7 +16,7 @@ const INSTALL_LOG = '/var/lib/nvidia/log';
 export async function remember(guest: Guest, change: Change): Promise<void> {
   switch (change.kind) {
     case 'write':
-      return await rememberWrite(guest, change.path, { text: change.text, mode: change.mode });
+      return await rememberWrite(guest, change.path, change);
     case 'copy-secret': {
       const sha256 = await guest.digest(change.from, 'sha256');
       return await rememberWrite(guest, change.path, { sha256, mode: change.mode, isSecret: true });
@@ -39,6 +39,7 @@ export async function remember(guest: Guest, change: Change): Promise<void> {
 interface Written {
   /** Or what it hashes to. */
   readonly text?: string;
+  readonly encoding?: 'latin1';
   readonly sha256?: string | undefined;
   readonly mode?: number | undefined;
   readonly isSecret?: true;
@@ -49,7 +50,7 @@ export async function rememberWrite(guest: Guest, path: string, written: Written
   const sha256 =
     written.sha256 ??
     createHash('sha256')
-      .update(written.text ?? '')
+      .update(written.text ?? '', written.encoding ?? 'utf8')
       .digest('hex');
   const record = await read(guest);
   const known = record.files[path];

@@ -139,7 +139,7 @@ export interface Guest extends GuestView {
   /** Like `download`, to a file that gets its name when it has that sha256; what came before a fault is kept, and gone on with. */
   downloadFile(url: string, path: string, options: FileDownloadOptions): Promise<void>;
   /** All or nothing: temporary file in the same folder, mode and owner, fsync, rename, fsync of the folder. Missing parents are made (0755). */
-  writeText(path: string, text: string, mode?: number): Promise<void>;
+  writeText(path: string, text: string, mode?: number, encoding?: 'utf8' | 'latin1'): Promise<void>;
   /** A file that was not there before, of this process alone to read; one that is there, and a link, are refused. */
   writeNew(path: string, bytes: Uint8Array): Promise<void>;
   /** Like `writeText`, with the bytes of another file of at most 1 MiB. */

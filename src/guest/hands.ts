@@ -47,7 +47,7 @@ const COPY_LIMIT = 1024 * 1024;
 /** Changes the files of the guest under `root`; `query` is for SELinux's own programs. */
 export function openFileHands(root: string, query: GuestView['query']): FileHands {
   return {
-    writeText: (path, text, mode) => put(path, Buffer.from(text), mode),
+    writeText: (path, text, mode, encoding) => put(path, Buffer.from(text, encoding), mode),
 
     async writeNew(path, bytes) {
       await refusePlantedLink(root, path);

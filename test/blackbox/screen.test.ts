@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type FolderGuest, makeFolderGuest } from '../helpers/folder-guest.ts';
 
@@ -43,6 +44,25 @@ describe('the screen of a guest', () => {
     expect(await applyTwice()).toMatchObject({ outcome: 'changed', changed: ['patch-xorg'] });
     const text = guest.read('/etc/X11/xorg.conf') ?? '';
     expect(text.match(/HardDPMS|AllowEmptyInitialConfiguration|BusID|Virtual/g)).toHaveLength(4);
+  });
+
+  test('keeps every byte of a file that is not UTF-8', async () => {
+    configure('xorg: {}\n');
+    const [before, after] = ['PCI:0:160:0', 'PCI:0:6:0'].map(busId =>
+      Buffer.from(
+        DEVICE.replace('EndSection', `# mod\xe8le \xc3\xa9\r\nBusID "${busId}"\nEndSection # \xff`),
+        'latin1',
+      ),
+    );
+    guest.write('/etc/X11/xorg.conf', before!);
+    const plan = JSON.parse((await guest.vgpuGuest(['plan', '--only', 'patch-xorg', '--json'])).stdout);
+    const { diff } = plan.steps[0].verdict.changes[0] as { diff: string };
+    expect(diff.match(/^[-+][^-+].*$/gm)).toEqual(['-BusID "PCI:0:160:0"', '+BusID "PCI:0:6:0"']);
+    expect(diff).toContain('modèle');
+    expect(await applyTwice()).toMatchObject({ changed: ['patch-xorg'] });
+    expect(readFileSync(guest.at('/etc/X11/xorg.conf'))).toEqual(after);
+    expect((await guest.vgpuGuest(['revert'])).code).toBe(0);
+    expect(readFileSync(guest.at('/etc/X11/xorg.conf'))).toEqual(before);
   });
 
   test('has its BusID looked at at every boot, as long as that is asked for', async () => {

@@ -17,6 +17,8 @@ export interface XorgFile {
   /** The file behind all links: it is what a patch must change. */
   readonly path: string;
   readonly text: string;
+  /** It is not UTF-8, which X does not mind: each byte is one character of the text. */
+  readonly encoding?: 'latin1';
 }
 
 /** What the X server reads where nobody names another file (xorg.conf(5)). */
@@ -25,6 +27,8 @@ export const XORG_CONF = '/etc/X11/xorg.conf';
 const OTHER_CONFS = ['/etc/xorg.conf', '/usr/etc/X11/xorg.conf', '/usr/lib/X11/xorg.conf'];
 const NVIDIA_XCONFIG = '/usr/bin/nvidia-xconfig';
 const DROP_IN_DIRECTORIES = ['/usr/share/X11/xorg.conf.d', '/etc/X11/xorg.conf.d'];
+/** More than such a file has, and than `readText` takes. */
+const LIMIT_BYTES = 1024 * 1024;
 /** CONFIG_MAX_FILES of hw/xfree86/parser/scan.c: X opens no more than these. */
 const MOST_FILES = 64;
 
@@ -67,6 +71,9 @@ async function readConf(guest: GuestView, path: string): Promise<XorgFile | unde
 async function readFile(guest: GuestView, path: string): Promise<XorgFile | undefined> {
   // a pipe would never end, and X reads nothing from a folder
   if ((await guest.stat(path))?.kind !== 'file') return undefined;
-  const [text, real] = await Promise.all([guest.readText(path), guest.realPath(path)]);
-  return text === undefined ? undefined : { path: real ?? path, text };
+  const [text, found] = await Promise.all([guest.readText(path), guest.realPath(path)]);
+  const real = found ?? path;
+  if (!text?.includes('\uFFFD')) return text === undefined ? undefined : { path: real, text };
+  const bytes = await guest.readStart(path, LIMIT_BYTES);
+  return bytes === undefined ? undefined : { path: real, text: bytes, encoding: 'latin1' };
 }

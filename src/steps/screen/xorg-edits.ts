@@ -121,7 +121,7 @@ export function createdConf(xorg: Xorg, text: string, gpu: Pick<Gpu, 'address'>)
 
 /** Why somebody else must make this edit. */
 export function refusal(edit: Edit, read: Read): Verdict | undefined {
-  const { path, text, conf } = edit.file;
+  const { path, conf } = edit.file;
   if (isOfPackage(path)) {
     // of two Screens X takes the first that it reads, and a layout names its Screens
     if (read.files.every(file => file.conf.screens.length === 0 && file.conf.layouts.length === 0)) return undefined;
@@ -134,12 +134,6 @@ export function refusal(edit: Edit, read: Read): Verdict | undefined {
     return blocked(
       `${withoutGpu(edit)}, and a quote is not closed (${where(conf.unclosedQuote)})`,
       `close the quote in ${path}, ${OR_NEVER}`,
-    );
-  }
-  if (text.includes('\uFFFD')) {
-    return blocked(
-      `${withoutGpu(edit)}, and that file is not UTF-8, so that writing it would change more than this`,
-      `set the BusID by hand, convert the file (iconv -f latin1 -t utf-8), ${OR_NEVER}`,
     );
   }
   return undefined;
@@ -155,7 +149,8 @@ export function enactEdits(edits: readonly Edit[]): Verdict {
 function writeOf(file: ReadConf, edits: readonly Edit[]): Change {
   const text = edits.reduce((edited, edit) => edit.apply(edited), file.text);
   const because = [...new Set(edits.map(edit => edit.because))].join('; ');
-  if (!isOfPackage(file.path)) return { kind: 'write', path: file.path, text, because };
+  const { path, encoding } = file;
+  if (!isOfPackage(path)) return { kind: 'write', path, text, because, ...(encoding ? { encoding } : {}) };
   const { devices, screens } = parsed(text);
   const device = devices[file.conf.devices.indexOf(edits[0]!.place.device)]!;
   return {

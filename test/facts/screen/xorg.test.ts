@@ -12,7 +12,7 @@ beforeEach(() => {
   root = temporaryFolder();
 });
 
-function put(path: string, text = path): void {
+function put(path: string, text: string | Uint8Array = path): void {
   mkdirSync(dirname(join(root, path)), { recursive: true });
   writeFileSync(join(root, path), text);
 }
@@ -70,6 +70,16 @@ describe('the configuration of X', () => {
     expect(await collect()).toMatchObject({ conf: { path: '/etc/xorg.conf' } });
     put('/etc/X11/xorg.conf');
     expect(await collect()).toMatchObject({ conf: { path: '/etc/X11/xorg.conf' } });
+  });
+
+  it('is read byte by byte where it is not UTF-8, as X reads all of it', async () => {
+    put('/etc/X11/xorg.conf', Buffer.from('# caf\xe9 \xc3\xa9\n', 'latin1'));
+    put('/etc/X11/xorg.conf.d/utf-8.conf', '# café\n');
+    expect(await collect()).toMatchObject({
+      dropIns: [{ text: '# café\n' }],
+      conf: { path: '/etc/X11/xorg.conf', text: '# caf\xe9 \xc3\xa9\n', encoding: 'latin1' },
+    });
+    expect((await collect()).dropIns[0]).not.toHaveProperty('encoding');
   });
 
   it('is masked by a link to /dev/null, behind which X looks no further', async () => {

@@ -278,14 +278,6 @@ describe('a guest that somebody must look at', () => {
     });
   });
 
-  it('has a file that cannot be written back as it is', () => {
-    expect(judge([SIX], { [CONF]: `# caf\uFFFD\n${device()}` })).toEqual({
-      is: 'blocked',
-      because: `Device "gpu" of ${CONF} has no BusID, and that file is not UTF-8, so that writing it would change more than this`,
-      remedy: `set the BusID by hand, convert the file (iconv -f latin1 -t utf-8), ${never}`,
-    });
-  });
-
   it('has the Device in a file of a package that a Screen names', () => {
     const path = '/usr/share/X11/xorg.conf.d/10-nvidia.conf';
     const screen = 'Section "Screen"\nIdentifier "s"\nDevice "gpu"\nEndSection\n';
