@@ -12,6 +12,10 @@ import { EXECUTABLE, RELEASE, run, shell } from './released.ts';
 const VERSION = `${manifest.version}\n`;
 const ARCHITECTURES = ['x64', 'arm64'] as const;
 const releasedAs = (architecture: string) => join(RELEASE, `vgpu-guest-linux-${architecture}`);
+/** Exit code 0: V8 starts the program with this code, and does not compile it once more. */
+const TAKES = `const [program, code] = process.argv.slice(1).map(path => require('node:fs').readFileSync(path));
+const options = { filename: 'vgpu-guest.cjs', cachedData: code };
+process.exitCode = new (require('node:vm').Script)(program.latin1Slice(), options).cachedDataRejected ? 1 : 0;`;
 const digest = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
 
 describe.each(ARCHITECTURES)('the executable for %s', architecture => {
@@ -20,6 +24,9 @@ describe.each(ARCHITECTURES)('the executable for %s', architecture => {
     try {
       await bundleForExecutable(folder);
       expect(digest(await buildExecutable(folder, architecture))).toBe(digest(releasedAs(architecture)));
+      if (architecture !== process.arch) return;
+      const built = [join(folder, 'vgpu-guest.cjs'), join(folder, architecture, 'code')];
+      expect(run([process.execPath, '--eval', TAKES, ...built]), 'what was compiled ahead').toMatchObject({ code: 0 });
     } finally {
       rmSync(folder, { recursive: true });
     }
