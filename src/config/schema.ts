@@ -1,6 +1,9 @@
 import * as z from 'zod';
 import { faultOfGriddValue } from '../formats/license/gridd-keys.ts';
 
+// each schema is parsed with once or twice in a run: code of its own, which zod makes at the first time, takes longer than that
+z.config({ jitless: true });
+
 /** `license.feature` → the number that gridd.conf's FeatureType takes (SUSE's and NVIDIA's guides); `auto` writes none. */
 export const FEATURE_TYPES = { vapps: 0, vgpu: 1, vws: 2, compute: 4 } as const;
 
