@@ -75,11 +75,14 @@ async function lookAhead(guest: GuestView, family: Family, { next }: KernelsFact
 
 /** The first of the family's package managers that is there. */
 export async function findManager(guest: GuestView, family: Family): Promise<PackageManager | undefined> {
-  for (const manager of family.managers) {
-    const places = PROGRAM_DIRECTORIES.map(directory => guest.stat(`${directory}/${manager.program}`));
-    if ((await Promise.all(places)).some(place => place?.kind === 'file')) return manager;
-  }
+  for (const manager of family.managers) if (await isInstalled(guest, manager.program)) return manager;
   return undefined;
+}
+
+/** Takes less time than to start a program in vain. */
+export async function isInstalled(guest: GuestView, program: string): Promise<boolean> {
+  const places = await Promise.all(PROGRAM_DIRECTORIES.map(directory => guest.stat(`${directory}/${program}`)));
+  return places.some(place => place?.kind === 'file');
 }
 
 /** A kernel's modules are built in this folder, whichever package it came from; removed headers leave a link to nowhere. */

@@ -2,7 +2,7 @@ import { compareReleases } from '../../formats/driver/kernel-release.ts';
 import { keyNumber } from '../../formats/driver/mokutil.ts';
 import type { GuestView } from '../../guest/guest.ts';
 import type { Facts, Look } from '../facts.ts';
-import { hasBuildTree } from '../prerequisites.ts';
+import { hasBuildTree, isInstalled } from '../prerequisites.ts';
 
 /** The kernels that can boot next, beside the running one. */
 export interface KernelsFact {
@@ -70,6 +70,7 @@ async function fieldOf(guest: GuestView, field: string, release: string): Promis
 }
 
 async function byGrubby(guest: GuestView) {
+  if (!(await isInstalled(guest, GRUBBY[0]))) return undefined;
   const { code, stdout } = await guest.query(GRUBBY);
   const release = /^\/boot\/(?:vmlinuz|Image)-(\S+)$/m.exec(stdout)?.[1];
   return code === 0 && release ? { release, from: GRUBBY.join(' ') } : undefined;
