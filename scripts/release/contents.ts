@@ -50,7 +50,7 @@ export function licenseTexts(parts: readonly Part[], nodeVersion: string, nodeLi
 /** CycloneDX 1.6. It has no time and no serial number of its own making, so that the same sources give the same text. */
 export function billOfMaterials(
   parts: readonly Part[],
-  node: { readonly version: string; readonly digests: object },
+  node: { readonly version: string; readonly digests: object; readonly inside: NodeJS.ProcessVersions },
 ): object {
   const component = ({ name, version, license, integrity }: Part) => ({
     type: 'library',
@@ -75,6 +75,12 @@ export function billOfMaterials(
     purl: `pkg:generic/node@${node.version}`,
     licenses: [{ license: { id: 'MIT' } }],
     properties: Object.entries(node.digests).map(([name, value]) => ({ name, value })),
+    // whoever looks for a fault of OpenSSL looks for its name; what was left out of a build has no version
+    components: Object.entries(node.inside).flatMap(([name, version]) =>
+      !version || NO_PARTS.includes(name)
+        ? []
+        : [{ type: 'library', 'bom-ref': `pkg:generic/node@${node.version}#${name}`, name, version }],
+    ),
   };
   const components = [runtime, ...parts.map(component)];
   const self = purl(manifest.name, manifest.version);
@@ -99,6 +105,9 @@ export function billOfMaterials(
     dependencies: [{ ref: self, dependsOn: components.map(part => part['bom-ref']) }],
   };
 }
+
+/** Node itself, and the numbers of its interfaces. */
+const NO_PARTS = ['node', 'modules', 'napi'];
 
 function purl(name: string, version: string): string {
   return `pkg:npm/${name.replace('@', '%40')}@${version}`;

@@ -34,7 +34,10 @@ const digests = Object.fromEntries(
   architectures.map(name => [`node-linux-${name}`, lockfile.packages[`node_modules/node-linux-${name}`]?.integrity]),
 );
 const licenses = licenseTexts(parts, nodeVersion, readFileSync(join(nodeFolder('x64'), 'LICENSE'), 'utf8'));
-const sbom = `${JSON.stringify(billOfMaterials(parts, { version: nodeVersion, digests }), null, 2)}\n`;
+if (process.versions.node !== nodeVersion)
+  throw new Error(`this is not the pinned Node ${nodeVersion}: npm run build:release`);
+const node = { version: nodeVersion, digests, inside: process.versions };
+const sbom = `${JSON.stringify(billOfMaterials(parts, node), null, 2)}\n`;
 writeFileSync(join(output, 'THIRD-PARTY-LICENSES'), licenses);
 writeFileSync(join(output, 'vgpu-guest.cdx.json'), sbom);
 

@@ -99,6 +99,15 @@ test('licenses and the bill of materials name everything that is inside', () => 
   expect(licenses).toContain('OpenSSL');
 });
 
+test('the bill of materials names what is inside of Node, as those who look for known faults need it', () => {
+  const { components } = JSON.parse(readFileSync(join(RELEASE, 'vgpu-guest.cdx.json'), 'utf8'));
+  const inside: readonly { name: string; version: string }[] = components[0].components;
+  const { openssl, v8, zlib } = process.versions;
+  expect(Object.fromEntries(inside.map(({ name, version }) => [name, version]))).toMatchObject({ openssl, v8, zlib });
+  expect(inside.map(({ name }) => name)).not.toContain('modules');
+  expect(inside.filter(({ version }) => version === '')).toEqual([]);
+});
+
 describe.skipIf(process.getuid?.() !== 0 || process.arch !== 'x64')('installed on a guest in a folder', () => {
   test('dpkg finds its files untouched after a journey; removal leaves the guest as it is; purge takes our state', async () => {
     using guest = makeFolderGuest({ family: 'debian', license: { delayS: 0.2 } });
