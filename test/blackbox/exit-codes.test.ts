@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { indent } from '../../src/report/text.ts';
 import {
   type FolderGuest,
   type FolderGuestOptions,
@@ -202,6 +203,9 @@ describe('a run that ends before it has an answer gives one in JSON all the same
   test.concurrent.each<[number, readonly string[], string, RegExp]>([
     [64, ['plan', '--frobnicate'], '', /unknown option '--frobnicate'/],
     [64, ['frobnicate'], '', /unknown command/],
+    [64, ['staus'], '', /unknown command 'staus'\s+\(Did you mean status\?\)/],
+    [64, ['license', 'wiat'], '', /unknown command 'wiat'\s+\(Did you mean wait\?\)/],
+    [64, ['apply', '--drivr', '/opt/x.run'], '', /unknown option '--drivr'\s+\(Did you mean --driver\?\)/],
     [64, ['token', 'inspect', 'https://portal.example/a.tok'], '', /takes a file of this guest/],
     [78, ['doctor'], 'driver:\n  pakage: /opt/x.run\n', /did you mean package/],
     [78, ['status', '--config', '/etc/nowhere.yaml'], '', /there is no such file/],
@@ -216,7 +220,7 @@ describe('a run that ends before it has an answer gives one in JSON all the same
     expect(ran.code).toBe(code);
     // a person reads the same
     const { error, remedy } = fault(ran);
-    expect(ran.stderr).toBe(`${error}\n${remedy ? `→ ${remedy}\n` : ''}`);
+    expect(ran.stderr).toBe(`${indent(error)}\n${remedy ? `→ ${remedy}\n` : ''}`);
     expect((await guest.vgpuGuest(args)).stdout).toBe('');
   });
 
