@@ -75,7 +75,7 @@ async function refuseForeign(guest: GuestView, path: string): Promise<void> {
   const names = real.split('/').filter(Boolean);
   const chain = ['/', ...names.map((_, index) => `/${names.slice(0, index + 1).join('/')}`)];
   const stats = await Promise.all(chain.map(at => guest.stat(at)));
-  const foreign = chain.find((_, index) => {
+  let foreign = chain.find((_, index) => {
     const at = stats[index];
     if (!at) return false;
     const isOpen = (at.mode & 0o002) !== 0 || ((at.mode & 0o020) !== 0 && at.gid !== 0);
@@ -83,11 +83,23 @@ async function refuseForeign(guest: GuestView, path: string): Promise<void> {
     const isSticky = (at.mode & 0o1000) !== 0 && stats[index + 1]?.uid === 0;
     return at.uid !== 0 || (isOpen && !isSticky);
   });
+  foreign ??= await folderOfOpenLink(guest, path);
   if (foreign === undefined) return;
   throw new AgentError(`${path} is not taken: others than root can change ${foreign}`, {
     fault: 'config',
     remedy: `look at what it says, then chown root:root ${foreign} && chmod go-w ${foreign}, or put it below /etc/vgpu-guest`,
   });
+}
+
+/** Whoever can replace a link on the way chooses the file, even if only among those of root's own. */
+async function folderOfOpenLink(guest: GuestView, path: string): Promise<string | undefined> {
+  const names = path.split('/').filter(Boolean);
+  for (let depth = 1; depth <= names.length; depth++) {
+    const folder = `/${names.slice(0, depth - 1).join('/')}`;
+    const isLink = (await guest.readLink(`/${names.slice(0, depth).join('/')}`)) !== undefined;
+    if (isLink && ((await guest.stat(folder))?.mode ?? 0) & 0o002) return folder;
+  }
+  return undefined;
 }
 
 /** The configuration file that flag or environment name; undefined: the default one counts. */

@@ -1,7 +1,7 @@
 import type { Argv } from '../change.ts';
 import type { Settings } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
-import { STATE_DIRECTORY } from '../facts/record.ts';
+import { STATE_DIRECTORY, whyForeign } from '../facts/record.ts';
 import { unitText } from '../formats/systemd-unit.ts';
 import type { Guest, GuestView } from '../guest/guest.ts';
 import { failedCommand } from './failed-command.ts';
@@ -41,6 +41,13 @@ export interface ResumeMarker {
 }
 
 export async function readMarker(guest: GuestView): Promise<ResumeMarker | undefined> {
+  const foreign = await whyForeign(guest, MARKER);
+  if (foreign !== undefined) {
+    throw new AgentError(`${MARKER} is not taken: ${foreign}`, {
+      fault: 'blocked',
+      remedy: 'see what it says, remove it, and run vgpu-guest apply again',
+    });
+  }
   const text = await guest.readText(MARKER);
   try {
     return text === undefined ? undefined : (JSON.parse(text) as ResumeMarker);

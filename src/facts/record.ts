@@ -85,8 +85,17 @@ export async function collectRecord({ guest }: Look): Promise<RecordFact> {
 export async function readChanges(
   guest: GuestView,
 ): Promise<{ readonly record: ChangeRecord } | { readonly because: string }> {
+  const foreign = (await whyForeign(guest, CHANGES)) ?? (await whyForeign(guest, ORIGINALS));
+  if (foreign !== undefined) return { because: foreign };
   const text = await guest.readText(CHANGES, LIMIT_BYTES);
   return text === undefined ? { record: NOTHING_CHANGED } : parseChangeRecord(text);
+}
+
+/** Why something of this program's own state may be somebody else's: root does what it says. */
+export async function whyForeign(guest: GuestView, path: string): Promise<string | undefined> {
+  const exposed = await guest.exposure(path);
+  if (exposed === undefined) return undefined;
+  return `others than root can change ${exposed} (chown root ${exposed} && chmod go-w ${exposed}, after a look at what lies there)`;
 }
 
 /** Content, mode and owner of a file, links followed; undefined: there is none. */

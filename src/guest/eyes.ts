@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, constants, createReadStream } from 'node:fs';
 import { type FileHandle, open, readdir, readlink, realpath, stat, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { AgentError } from '../errors.ts';
 import type { FileStat, GuestView } from './guest.ts';
-import { locate } from './paths.ts';
+import { locate, plantedLink } from './paths.ts';
 
 const MIB = 1024 * 1024;
 
@@ -86,6 +87,9 @@ export function openFileEyes(root: string): FileEyes {
     },
 
     async exposure(path) {
+      // whoever can replace a link chooses the file
+      const planted = await plantedLink(root, path);
+      if (planted !== undefined) return dirname(planted);
       const real = await eyes.realPath(path);
       const parts = real?.split('/').filter(Boolean) ?? [];
       const chain = parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`);

@@ -50,8 +50,7 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     writeText: (path, text, mode, encoding) => put(path, Buffer.from(text, encoding), mode),
 
     async writeNew(path, bytes) {
-      await refusePlantedLink(root, path);
-      const target = locate(root, path, 'keep');
+      const target = await nameAt(path);
       let isOurs = false;
       try {
         // O_EXCL: neither a file nor a link that somebody has put there is opened
@@ -79,7 +78,7 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
 
     async copyLarge(from, to, mode) {
       await named(`${from} cannot be copied to ${to}`, to, async () => {
-        const [source, target] = [locate(root, from), locate(root, to, 'keep')];
+        const [source, target] = [locate(root, from), await nameAt(to)];
         await refuseForeignFolder(root, to, target);
         await copyAside(source, target, async temporary => {
           await chmod(temporary, mode);
@@ -91,19 +90,18 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
 
     async setMode(path, mode) {
       await named(`the mode of ${path} cannot be set to ${mode.toString(8)}`, path, async () => {
-        await refusePlantedLink(root, path);
-        await chmod(locate(root, path), mode);
+        await chmod(await fileAt(path), mode);
       });
     },
 
     async makeDirectory(path, mode) {
-      await named(`${path} cannot be made`, path, async () => makeFolder(locate(root, path), mode));
+      await named(`${path} cannot be made`, path, async () => makeFolder(await fileAt(path), mode));
     },
 
     async rename(from, to) {
       await named(`${from} cannot be moved to ${to}`, to, async () => {
-        const source = locate(root, from, 'keep');
-        const target = locate(root, to, 'keep');
+        const source = await nameAt(from);
+        const target = await nameAt(to);
         await refuseForeignFolder(root, to, target);
         try {
           await syncFile(source);
@@ -121,7 +119,7 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     async keepCopy(from, to) {
       await named(`${from} cannot be kept as ${to}`, to, async () => {
         const source = locate(root, from);
-        const target = locate(root, to, 'keep');
+        const target = await nameAt(to);
         try {
           await link(source, target);
         } catch (error) {
@@ -161,34 +159,47 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
 
     async remove(path) {
       await named(`${path} cannot be removed`, path, async () => {
-        await rm(locate(root, path, 'keep'), { force: true });
+        await rm(await nameAt(path), { force: true });
       });
     },
 
     async removeEmptyFolder(path) {
       await named(`${path} cannot be removed`, path, async () => {
-        await orAbsent(() => rmdir(locate(root, path, 'keep')), 'ENOTEMPTY', 'EEXIST');
+        const folder = await nameAt(path);
+        await orAbsent(() => rmdir(folder), 'ENOTEMPTY', 'EEXIST');
       });
     },
 
     async setOwner(path, uid, gid) {
       await named(`the owner of ${path} cannot be changed`, path, async () => {
-        await chown(locate(root, path), uid, gid);
+        await chown(await fileAt(path), uid, gid);
       });
     },
 
     async removeFolder(path) {
       await named(`${path} cannot be removed`, path, async () => {
-        await rm(locate(root, path, 'keep'), { force: true, recursive: true });
+        await rm(await nameAt(path), { force: true, recursive: true });
       });
     },
 
     async removeHalfWritten(path) {
       await named(`${path} cannot be cleared`, path, async () => {
-        await rm(temporaryOf(locate(root, path)), { force: true });
+        await rm(temporaryOf(await fileAt(path)), { force: true });
       });
     },
   };
+
+  /** The file behind an administrator's links. */
+  async function fileAt(path: string): Promise<string> {
+    await refusePlantedLink(root, path);
+    return locate(root, path);
+  }
+
+  /** The name itself, whether or not it is a link. */
+  async function nameAt(path: string): Promise<string> {
+    await refusePlantedLink(root, dirname(path));
+    return locate(root, path, 'keep');
+  }
 
   async function put(path: string, bytes: Buffer, mode: number | undefined): Promise<void> {
     await refusePlantedLink(root, path);
@@ -235,7 +246,7 @@ function cannotWrite(path: string, error: unknown): string {
 async function refusePlantedLink(root: string, path: string): Promise<void> {
   const link = await plantedLink(root, path);
   if (link === undefined) return;
-  throw new AgentError(`${path} is not written: ${link} is a link in a folder in which others can write`, {
+  throw new AgentError(`${path} is left alone: ${link} is a link in a folder in which others can write`, {
     remedy: `look where it leads (readlink -f ${link}), and remove it if nobody needs it`,
   });
 }

@@ -5,7 +5,7 @@ import { AgentError, messageOf } from '../errors.ts';
 import { orAbsent } from './eyes.ts';
 import type { Outcome } from './guest.ts';
 import { makeFolder } from './hands.ts';
-import { locate, othersCanWrite } from './paths.ts';
+import { locate, othersCanWrite, plantedLink } from './paths.ts';
 
 const LOCK = '/run/vgpu-guest/lock';
 /** flock(1), without --wait: somebody else holds it. */
@@ -30,7 +30,7 @@ export interface HeldLock {
  * flock(1) does, on the descriptor that it is given.
  */
 export async function takeLock(root: string, flock: (descriptor: number) => Promise<Outcome>): Promise<HeldLock> {
-  const file = await openLock(locate(root, LOCK));
+  const file = await openLock(root);
   try {
     const { code, stderr } = await flock(file.fd);
     if (code === HELD) throw busy(await holderOf(file), await pidNamespace());
@@ -43,8 +43,11 @@ export async function takeLock(root: string, flock: (descriptor: number) => Prom
   }
 }
 
-async function openLock(path: string): Promise<FileHandle> {
+async function openLock(root: string): Promise<FileHandle> {
+  const path = locate(root, LOCK);
   try {
+    const planted = await plantedLink(root, dirname(LOCK));
+    if (planted !== undefined) throw new Error(`${planted} is a link in a folder in which others can write`);
     await makeFolder(dirname(path), 0o755);
     if (await othersCanWrite(dirname(path))) throw new Error(`others can write in ${dirname(LOCK)}`);
     return await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);

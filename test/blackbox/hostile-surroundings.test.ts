@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, chownSync, linkSync, mkdirSync, symlinkSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type FolderGuest, makeFolderGuest } from '../helpers/folder-guest.ts';
@@ -82,6 +83,16 @@ describe.runIf(asRoot)('a configuration in which others than root have a say', (
         symlinkSync('/home/user/config.yaml', guest.at(PATH));
       },
       '/home/user',
+    ],
+    [
+      'that anybody can make a link of',
+      guest => {
+        guest.write('/root/other.yaml', 'reboot: auto\n');
+        guest.remove(PATH);
+        guest.link(PATH, '/root/other.yaml');
+        chmodSync(guest.at('/etc/vgpu-guest'), 0o1777);
+      },
+      '/etc/vgpu-guest',
     ],
   ];
 
@@ -175,6 +186,44 @@ describe('a folder in which others can write', () => {
       said: expect.stringContaining('others can write in /run/vgpu-guest'),
     });
     expect(guest.list('/run/vgpu-guest')).toEqual([]);
+  });
+});
+
+describe('a state folder in which others can write', () => {
+  const STATE = '/var/lib/vgpu-guest';
+  const sha256 = createHash('sha256').update('old').digest('hex');
+  const record = {
+    schema: 'vgpu-guest/changes/1',
+    files: { '/etc/victim': { before: null, ours: [sha256] } },
+    ...{ folders: [], moves: [], packages: [], units: {} },
+  };
+  const plants: readonly (readonly [string, string, string, readonly string[]])[] = [
+    ['record', 'changes.json', JSON.stringify(record), ['revert']],
+    ['original', 'originals/etc/victim', 'theirs', ['revert']],
+    ['marker', 'resume.json', '{"settings":{"driver":{"package":"/theirs.run"}}}', ['apply', '--resume']],
+  ];
+
+  test.each(plants)('is not believed its %s', async (_, name, text, args) => {
+    using guest = makeFolderGuest();
+    guest.write('/etc/victim', 'old');
+    guest.write(`${STATE}/${name}`, text, 0o600);
+    chmodSync(guest.at(STATE), 0o777);
+    const { code, stdout, stderr } = await guest.vgpuGuest(args);
+    expect(code).toBe(4);
+    expect(stdout + stderr).toContain(`others than root can change ${STATE}`);
+    expect(stdout + stderr).not.toContain('theirs');
+    expect(guest.read('/etc/victim')).toBe('old');
+    expect(guest.calls('change')).toEqual([]);
+  });
+
+  test('is none of ours where a link in /var/lib leads there', async () => {
+    using guest = makeFolderGuest({ gpus: 0 });
+    guest.write('/srv/unpacked/file', 'old');
+    symlinkSync('/srv', guest.at(STATE));
+    chmodSync(guest.at('/var/lib'), 0o1777);
+    await guest.vgpuGuest(['apply']);
+    expect(guest.read('/srv/unpacked/file')).toBe('old');
+    expect(guest.list('/srv')).toEqual(['unpacked']);
   });
 });
 

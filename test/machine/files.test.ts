@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { Guest } from '../../src/guest/guest.ts';
 import { openGuest } from '../../src/guest/open-guest.ts';
 import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.ts';
 
@@ -126,6 +127,9 @@ describe('what others can change', () => {
     expect(await guest.exposure('/srv/shared/package')).toBe('/srv');
     chmodSync(join(root, 'opt/package'), 0o646);
     expect(await guest.exposure('/opt/package')).toBe('/opt/package');
+    chmodSync(join(root, 'opt/package'), 0o644);
+    symlinkSync('/opt/package', join(root, 'srv/link'));
+    expect(await guest.exposure('/srv/link')).toBe('/srv');
   });
 
   test.runIf(process.geteuid?.() === 0)('is what belongs to them', async () => {
@@ -207,6 +211,48 @@ describe('hands', () => {
     chmodSync(join(root, 'etc/open'), 0o777);
     await expect(guest.writeText('/etc/open/file', 'new')).rejects.toThrow('others can write in its folder /etc/open');
     expect(readFileSync(join(root, 'etc/open/file'), 'utf8')).toBe('old');
+  });
+
+  const through: readonly (readonly [string, (guest: Guest) => Promise<unknown>])[] = [
+    ['a text', guest => guest.writeText('/srv/link/file', 'new')],
+    ['a new file', guest => guest.writeNew('/srv/link/fresh', Buffer.from('new'))],
+    ['a copy', guest => guest.copyFile('/etc/ours', '/srv/link/file', 0o644)],
+    ['a large copy', guest => guest.copyLarge('/etc/ours', '/srv/link/file', 0o644)],
+    ['a kept copy', guest => guest.keepCopy('/etc/ours', '/srv/link/fresh')],
+    ['a log', guest => guest.prepareAppend('/srv/link/file', 0o640)],
+    ['a mode', guest => guest.setMode('/srv/link/file', 0o600)],
+    ['an owner', guest => guest.setOwner('/srv/link/file', 12, 34)],
+    ['a new folder', guest => guest.makeDirectory('/srv/link/folder', 0o755)],
+    ['a move there', guest => guest.rename('/etc/ours', '/srv/link/file')],
+    ['a move from there', guest => guest.rename('/srv/link/file', '/etc/ours')],
+    ['the removal of a file', guest => guest.remove('/srv/link/file')],
+    ['the removal of a folder', guest => guest.removeFolder('/srv/link/full')],
+    ['the removal of an empty folder', guest => guest.removeEmptyFolder('/srv/link/empty')],
+    ['the removal of what a cut write left', guest => guest.removeHalfWritten('/srv/link/file')],
+    ['the lock', guest => guest.lock()],
+  ];
+
+  test.each(through)('%s goes through no link in a folder in which others can write', async (_, deed) => {
+    const { root, guest } = guestWith({
+      'etc/ours': 'ours',
+      'theirs/file': 'old',
+      'theirs/.file.vgpu-guest': 'half',
+      'theirs/full/file': 'old',
+    });
+    mkdirSync(join(root, 'theirs/empty'));
+    for (const folder of ['srv', 'run']) {
+      mkdirSync(join(root, folder));
+      chmodSync(join(root, folder), 0o1777);
+    }
+    symlinkSync('/theirs', join(root, 'srv/link'));
+    symlinkSync('/theirs', join(root, 'run/vgpu-guest'));
+    const before = statSync(join(root, 'theirs/file'));
+    await expect(deed(guest)).rejects.toThrow('is a link in a folder in which others can write');
+    expect(statSync(join(root, 'theirs/file'))).toMatchObject({ mode: before.mode, uid: before.uid, ino: before.ino });
+    expect(readFileSync(join(root, 'theirs/file'), 'utf8')).toBe('old');
+    expect(readdirSync(join(root, 'theirs')).sort()).toEqual(['.file.vgpu-guest', 'empty', 'file', 'full']);
+    expect(readdirSync(join(root, 'theirs/full'))).toEqual(['file']);
+    expect(readFileSync(join(root, 'etc/ours'), 'utf8')).toBe('ours');
   });
 
   test('a folder that is there keeps its mode; a new one gets its own', async () => {

@@ -3,7 +3,7 @@ import type { Argv, InstallDriver } from '../../change.ts';
 import { AgentError, messageOf } from '../../errors.ts';
 import { collectKernelLog } from '../../facts/driver/kernel-log.ts';
 import { PACKAGE_STORE } from '../../facts/driver/room.ts';
-import { STATE_DIRECTORY } from '../../facts/record.ts';
+import { STATE_DIRECTORY, whyForeign } from '../../facts/record.ts';
 import { findDriverFault } from '../../formats/driver/driver-log.ts';
 import { exitCodeWords } from '../../formats/signals.ts';
 import type { Guest, GuestView } from '../../guest/guest.ts';
@@ -114,6 +114,7 @@ async function load(guest: Guest, version: string): Promise<string | undefined> 
 }
 
 async function readRecord(guest: GuestView): Promise<readonly KeptPackage[]> {
+  if (await whyForeign(guest, RECORD)) return []; // its argv is run
   try {
     const record: unknown = JSON.parse((await guest.readText(RECORD)) ?? '[]');
     return Array.isArray(record) ? (record as readonly KeptPackage[]) : [];
