@@ -87,13 +87,13 @@ export const kernel = defineSubject({
       causes: [36],
       judge(_config, { kernelLog }) {
         if (kernelLog.is === 'unknown' || kernelLog.denials.length === 0) return undefined;
+        const who = /\bcomm="([^"]+)"/.exec(kernelLog.denials.at(-1) ?? '')?.[1] ?? 'a program';
         return {
           severity: 'warning',
-          summary: 'the security of this guest has denied nvidia-gridd an access',
+          summary: `the security of this guest has denied ${who} an access`,
           cause:
             'a file that it needs may have the label of another place, or its folder is none that the policy knows',
-          remedy:
-            'restorecon -Rv /etc/nvidia /var/lib/nvidia (SELinux), or aa-status and the profile that is named (AppArmor); keep the token in /etc/nvidia/ClientConfigToken; then systemctl restart nvidia-gridd',
+          remedy: who === 'nvidia-gridd' ? LABELS_OF_GRIDD : LABELS,
           evidence: kernelLog.denials
             .slice(-3)
             .map(line => evidence(`${kernelLog.from}, /var/log/audit/audit.log`, line)),
@@ -102,6 +102,11 @@ export const kernel = defineSubject({
     },
   ],
 });
+
+const LABELS_OF_GRIDD =
+  'restorecon -Rv /etc/nvidia /var/lib/nvidia (SELinux), or aa-status and the profile that is named (AppArmor); keep the token in /etc/nvidia/ClientConfigToken; then systemctl restart nvidia-gridd';
+const LABELS =
+  'restorecon -v on the file that is named (SELinux; ausearch -m avc -ts boot | audit2why says which rule), or aa-status and the profile that is named (AppArmor)';
 
 /** Texts of the driver's Xid 78, of the guest's and of the host's side of it. */
 const HOST_INCOMPATIBLE =

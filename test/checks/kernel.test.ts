@@ -71,3 +71,12 @@ test('a denied access of the daemon is shown as the kernel wrote it', () => {
     remedy: expect.stringContaining('restorecon'),
   });
 });
+
+test('a denied access of another program is said by its name, and not as one of the daemon', () => {
+  const line = 'avc:  denied  { module_load } for  pid=9 comm="modprobe" path="/usr/lib/modules/6.4/nvidia.ko"';
+  const facts = { kernelLog: { is: 'read', from: 'dmesg', driver: [], denials: [line] } } as const;
+  expect(find('access-denied', facts)).toMatchObject({
+    summary: 'the security of this guest has denied modprobe an access',
+    remedy: expect.not.stringContaining('nvidia-gridd'),
+  });
+});

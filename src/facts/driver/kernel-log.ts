@@ -23,7 +23,7 @@ const AUDIT_LOG = '/var/log/audit/audit.log';
 export async function collectKernelLog({ guest }: Pick<Look, 'guest'>): Promise<KernelLogFact> {
   const [kernel, audit] = await Promise.all([readKernel(guest), readAudit(guest)]);
   if (!kernel) return { is: 'unknown', because: 'neither the journal nor dmesg shows what the kernel said' };
-  const denials = [...kernel.lines, ...audit].filter(line => DENIAL.test(line) && line.includes('nvidia-gridd'));
+  const denials = [...kernel.lines, ...audit].filter(line => DENIAL.test(line) && OF_THE_DRIVER.test(line));
   return {
     is: 'read',
     from: kernel.from,
@@ -35,6 +35,8 @@ export async function collectKernelLog({ guest }: Pick<Look, 'guest'>): Promise<
 /** The driver's own name for itself in the kernel's log, that of its modules, and what the kernel says when it refuses a module. */
 const DRIVER =
   /\bNVRM:|^(?:\[[ \d.]+\] )?nvidia\b|Loading of (?:unsigned module|module with \w+ key) is rejected|Lockdown: .*unsigned module loading/;
+/** What a program of the driver, a module of it or this very program is denied; those of a browser are none of its business. */
+const OF_THE_DRIVER = /\bcomm="(?:nvidia-|vgpu-guest")|\bnvidia[\w-]*\.ko\b/;
 const DENIAL = /\bavc: +denied\b|apparmor="DENIED"/;
 
 /** The journal goes further back than the kernel's own buffer, where there is one. */

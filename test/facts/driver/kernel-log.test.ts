@@ -44,11 +44,18 @@ it('where neither answers, nobody knows', async () => {
   expect(await logOf({})).toMatchObject({ is: 'unknown' });
 });
 
-it('denials are read from the audit log too, and only those of the daemon', async () => {
+it('denials are read from the audit log too, and only those of the driver’s programs, its modules and this program', async () => {
   const denied = 'type=AVC msg=audit(1:2): avc:  denied  { open } for  pid=812 comm="nvidia-gridd" path="/opt/a.tok"';
-  const text = `${denied}\ntype=AVC msg=audit(1:3): avc:  denied  { open } for  comm="sshd"\ntype=SYSCALL comm="nvidia-gridd"\n`;
+  const module =
+    'type=AVC msg=audit(1:4): avc:  denied  { module_load } for  comm="modprobe" path="/usr/lib/modules/6.4/nvidia.ko"';
+  const ours = 'type=AVC msg=audit(1:5): avc:  denied  { write } for  comm="vgpu-guest" name="xorg.conf"';
+  const strange = 'type=AVC msg=audit(1:3): avc:  denied  { read } for  comm="firefox" name="nvidia0"';
+  const text = `${denied}\n${strange}\n${module}\n${ours}\ntype=SYSCALL comm="nvidia-gridd"\n`;
   const programs = { journalctl: print('Linux version 6.4'), tail: 'exec /usr/bin/tail -n "$2" "$GUEST_ROOT$3"' };
-  expect(await logOf(programs, { 'var/log/audit/audit.log': text })).toMatchObject({ driver: [], denials: [denied] });
+  expect(await logOf(programs, { 'var/log/audit/audit.log': text })).toMatchObject({
+    driver: [],
+    denials: [denied, module, ours],
+  });
 });
 
 it('a driver that complains without end is kept to its last words', async () => {
