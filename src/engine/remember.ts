@@ -31,6 +31,8 @@ export async function remember(guest: Guest, change: Change): Promise<void> {
       return await rememberDriver(guest, change);
     case 'set-ecc':
       return await rememberEcc(guest, change);
+    case 'install-cuda':
+      return await rememberToolkit(guest, change.release);
     default:
       return undefined;
   }
@@ -133,6 +135,12 @@ async function rememberEcc(guest: Guest, { address, before }: Extract<Change, { 
   const record = await read(guest);
   if (before === undefined || record.ecc?.[address] !== undefined) return;
   await write(guest, { ...record, ecc: { ...record.ecc, [address]: before } });
+}
+
+async function rememberToolkit(guest: Guest, release: string): Promise<void> {
+  const record = await read(guest);
+  const { toolkits = [] } = record;
+  if (!toolkits.includes(release)) await write(guest, { ...record, toolkits: [...toolkits, release] });
 }
 
 /** It is as it was. */

@@ -18,6 +18,8 @@ export interface RecordFact {
   readonly files: readonly ChangedFile[];
   readonly folders: readonly { readonly path: string; readonly entries: readonly string[] }[];
   readonly moves: readonly MovedFile[];
+  /** Releases of the CUDA toolkit that came from a runfile and are still there. */
+  readonly toolkits: readonly string[];
   /** Paths whose originals are kept. */
   readonly originals: readonly string[];
   /** Names in the folder of this program's own state; undefined: it is not there. */
@@ -76,6 +78,7 @@ export async function collectRecord({ guest }: Look): Promise<RecordFact> {
     files: [...known, ...older].toSorted(byPath),
     folders: await lookAtFolders(guest, record.folders),
     moves: await Promise.all(record.moves.map(move => lookAtMove(guest, move))),
+    toolkits: await lookAtToolkits(guest, record.toolkits ?? []),
     originals: paths,
     state: folder && (await guest.list(STATE_DIRECTORY)),
   };
@@ -139,6 +142,13 @@ async function lookAtNow(guest: GuestView, path: string): Promise<FileNow | unde
 async function lookAtFolders(guest: GuestView, folders: readonly string[]) {
   const looked = await Promise.all(
     folders.map(async path => ((await guest.stat(path)) ? [{ path, entries: await guest.list(path) }] : [])),
+  );
+  return looked.flat();
+}
+
+async function lookAtToolkits(guest: GuestView, releases: readonly string[]): Promise<readonly string[]> {
+  const looked = await Promise.all(
+    releases.map(async release => ((await guest.stat(`/usr/local/cuda-${release}/bin/nvcc`)) ? [release] : [])),
   );
   return looked.flat();
 }

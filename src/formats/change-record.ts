@@ -43,6 +43,8 @@ const record = z.object({
   driver: z.object({ version: z.string(), before: z.string().nullable() }).optional(),
   /** By the address of a GPU: what its memory would have done from the next boot on. */
   ecc: z.record(z.string(), z.enum(['on', 'off'])).optional(),
+  /** Releases of the CUDA toolkit (`12.8`) that came from a runfile. */
+  toolkits: z.array(z.string()).optional(),
 });
 
 /** What this program has changed on a guest, so that it can be put back; written ahead of each deed. */
@@ -77,7 +79,16 @@ export function changeRecordText(changes: ChangeRecord): string {
 }
 
 /** Nothing in it is left to be put back. */
-export function isNothing({ files, folders, moves, packages, units, driver, ecc = {} }: ChangeRecord): boolean {
-  const lists = [Object.keys(files), folders, moves, packages, Object.keys(units), Object.keys(ecc)];
+export function isNothing({
+  files,
+  folders,
+  moves,
+  packages,
+  units,
+  driver,
+  ecc = {},
+  toolkits = [],
+}: ChangeRecord): boolean {
+  const lists = [Object.keys(files), folders, moves, packages, Object.keys(units), Object.keys(ecc), toolkits];
   return lists.every(list => list.length === 0) && driver === undefined;
 }

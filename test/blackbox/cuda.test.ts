@@ -66,6 +66,19 @@ describe.each(['suse', 'debian'] as const)('a guest of the %s family with the ru
     await expectSettled(guest);
     expect((await guest.vgpuGuest(['status'])).stdout).toMatch(/^CUDA +12\.8\.93, seen to work with this driver$/m);
   });
+
+  test('is told by revert what takes the toolkit away, for as long as it is there', async () => {
+    using guest = withCuda(family, 'package: /opt/cuda_12.8.1_570.124.06_linux.run', { repositoryLacks: [] });
+    addRunfile(guest);
+    expect((await guest.vgpuGuest(['apply'])).code).toBe(0);
+    const uninstaller = 'CUDA toolkit 12.8 stays: its own /usr/local/cuda-12.8/bin/cuda-uninstaller takes it away';
+    for (let time = 1; time <= 2; time++)
+      expect((await guest.vgpuGuest(['revert', '--driver', '--packages'])).stderr).toContain(uninstaller);
+    guest.remove('/usr/local/cuda-12.8');
+    const last = await guest.vgpuGuest(['revert', '--driver', '--packages']);
+    expect(last.stderr).not.toContain('CUDA');
+    expect(guest.list('/var/lib/vgpu-guest')).toEqual([]);
+  });
 });
 
 describe.each(['suse', 'rhel', 'debian'] as const)('a guest of the %s family with packages of the toolkit', family => {

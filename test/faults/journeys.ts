@@ -24,7 +24,7 @@ const CONFIG = '/etc/vgpu-guest/config.yaml';
 const NEW_TOKEN = '/opt/new.tok';
 const cp = promisify(execFile);
 
-/** From bare to licensed, and what an operator does to a licensed guest; each stage is played once, and kept. */
+/** From bare to licensed, what an operator does to a licensed guest, and the way back; each stage is played once, and kept. */
 export async function journeysOf(family: Family): Promise<readonly Journey[]> {
   using guest = makeFolderGuest({ family });
   const keep = async (name: string, args: readonly string[], code: number, start = async (_: FolderGuest) => {}) => ({
@@ -52,7 +52,8 @@ export async function journeysOf(family: Family): Promise<readonly Journey[]> {
   const otherToken = await keep('with another token', ['apply'], 0, boot);
   guest.write(CONFIG, config.replace(guest.packagePath, guest.addPackage('580.95.05')));
   const newerDriver = await keep('with a newer driver', ['apply'], 0, boot);
-  return [bare, rebooted, rotating, otherToken, newerDriver];
+  const reverting = await keep('revert', ['revert', '--driver', '--packages'], 3, boot);
+  return [bare, rebooted, rotating, otherToken, newerDriver, reverting];
 }
 
 async function freeze(

@@ -64,6 +64,7 @@ function whatStays({ record: fact, ...seen }: Seen, options: RevertOptions, ahea
     ...stays,
     ...(installed && driver !== undefined ? { driver: installed } : {}),
     ...(ecc.length > 0 ? { ecc: Object.fromEntries(ecc) } : {}),
+    ...(fact.toolkits.length > 0 ? { toolkits: [...fact.toolkits] } : {}),
   };
 }
 

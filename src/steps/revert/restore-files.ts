@@ -27,11 +27,16 @@ export const restoreFiles = (options: RevertOptions) =>
       const folders = emptied(record, removed);
       const free = new Set([...removed, ...folders.flatMap(change => ('path' in change ? [change.path] : []))]);
       const moves = movesBack(record, free);
-      const warnings = [...warningsOf(files, options), ...moves.warnings];
+      const warnings = [...warningsOf(files, options), ...moves.warnings, ...record.toolkits.map(toolkitStays)];
       const [first, ...rest] = [...changes, ...folders, ...moves.changes];
       return warned(first ? due(first, ...rest) : settled(saidOf(record, options)), warnings);
     },
   });
+
+/** Whether its uninstaller can do without somebody at a terminal is not known. */
+function toolkitStays(release: string): string {
+  return `CUDA toolkit ${release} stays: its own /usr/local/cuda-${release}/bin/cuda-uninstaller takes it away`;
+}
 
 function saidOf({ files }: RecordFact, options: RevertOptions): string {
   if (files.length === 0) return 'nothing is recorded that this program would have changed';

@@ -22,6 +22,7 @@ const made = (path: string, changedUs = 1): ChangedFile => ({
 });
 const recordOf = (files: readonly ChangedFile[], more: Partial<RecordFact> = {}): RecordFact => ({
   unreadable: undefined,
+  toolkits: [],
   record: {
     ...NOTHING_CHANGED,
     files: Object.fromEntries(files.map(({ path, before, ours }) => [path, { before, ours: [...ours] }])),
