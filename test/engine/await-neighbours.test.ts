@@ -20,8 +20,14 @@ function guestWith(files: Readonly<Record<string, string>>) {
 describe('a guest on which another program is at work', () => {
   test.each([
     ['dracut', INITRD_PROGRAMS],
-    ['dkms', MODULE_PROGRAMS],
+    ['mkinitrd', INITRD_PROGRAMS],
+    ['mkinitramfs', INITRD_PROGRAMS],
     ['update-initramfs', INITRD_PROGRAMS],
+    ['kernel-install', INITRD_PROGRAMS],
+    ['dkms', INITRD_PROGRAMS],
+    ['dkms', MODULE_PROGRAMS],
+    ['akmods', MODULE_PROGRAMS],
+    ['dracut', MODULE_PROGRAMS],
   ])('%s is found by what the kernel keeps of its name', async (name, names) => {
     const { guest } = guestWith({
       'proc/1/comm': 'systemd\n',
@@ -45,17 +51,21 @@ describe('a guest on which another program is at work', () => {
   test('is waited for, and gone on with when that has ended', async () => {
     const { root, guest } = guestWith({ 'proc/812/comm': 'dracut\n' });
     const said: string[] = [];
+    const progress: string[] = [];
     const tell = {
-      info(text: string) {
-        said.push(text);
-        rmSync(join(root, 'proc/812'), { recursive: true });
-      },
+      info: (text: string) => void said.push(text),
       warn() {},
-      progress() {},
+      progress(text: string) {
+        if (progress.push(text) === 2) rmSync(join(root, 'proc/812'), { recursive: true });
+      },
     };
     const stop = new AbortController().signal;
     await awaitNeighbours(guest, eyes => findNeighbours(eyes, INITRD_PROGRAMS), { timeoutMs: 60_000, tell, stop });
     expect(said).toEqual(['dracut (process 812) is at work on this guest; this run waits for its end']);
+    expect(progress).toEqual([
+      'dracut (process 812) is still at work; it has 60 s more',
+      expect.stringMatching(/it has 5\d s more$/),
+    ]);
   });
 
   test('is told to come again when that does not end in time', async () => {

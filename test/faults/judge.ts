@@ -13,6 +13,8 @@ export interface Undisturbed {
   readonly sites: readonly Site[];
   /** What the program itself has put in place on the way. */
   readonly placed: ReadonlySet<string>;
+  /** What it keeps until the next boot. */
+  readonly untilBoot: readonly string[];
 }
 
 export async function playUndisturbed(journey: Journey, shim: Shim): Promise<Undisturbed> {
@@ -21,7 +23,8 @@ export async function playUndisturbed(journey: Journey, shim: Shim): Promise<Und
   const ran = await guest.vgpuGuest(journey.args, shim.env(guest.root));
   if (ran.code !== journey.code) throw new Error(`${journey.name}: ${ran.code}\n${ran.stdout}${ran.stderr}`);
   const sites = shim.sites(guest.root);
-  return { journey, before, after: treeOf(guest), sites, placed: shim.placed(guest.root) };
+  const untilBoot = guest.list('/run/vgpu-guest');
+  return { journey, before, after: treeOf(guest), sites, placed: shim.placed(guest.root), untilBoot };
 }
 
 export interface Verdict {
@@ -52,7 +55,7 @@ export async function playFault(whole: Undisturbed, site: Site, fault: Fault, sh
   complaints.push(
     ...guest
       .list('/run/vgpu-guest')
-      .filter(name => name !== 'lock')
+      .filter(name => !whole.untilBoot.includes(name))
       .map(name => `left: /run/vgpu-guest/${name}`),
   );
   return { complaints, happened, ran };

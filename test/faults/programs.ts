@@ -12,7 +12,7 @@ import { inParallel } from './in-parallel.ts';
 import { FAMILIES, type Journey, journeysOf } from './journeys.ts';
 
 /**
- * Every program that the journey, status and doctor call is ill in every way, one at a time: what is said must help, nothing may be claimed
+ * Every program that the journey, the way back, status and doctor call is ill in every way, one at a time: what is said must help, nothing may be claimed
  * that is not so, time and memory are bounded, and with the program well again the next run must end as if nothing had happened.
  */
 const { values } = parseArgs({
@@ -28,7 +28,7 @@ const PATIENCE = 0.1;
 /** A run may meet its hanging program many times. */
 const LONGEST_MS = 300_000;
 /** What hangs inside of the installer is ended by the run's own deadline, after which that has a minute to finish. */
-const RUN_TIMEOUT = ['--run-timeout', '120s'];
+const RUN_TIMEOUT = { VGPU_GUEST_RUN_TIMEOUT: '120s' };
 const KILLED = 137;
 const MOST_BYTES = 400 * 1024 ** 2;
 
@@ -96,7 +96,7 @@ process.exitCode = endured === tried.length ? 0 : 1;
 
 /** The ways there, and the looks at a guest that is licensed. */
 function commandsOf({ name, args }: Journey): readonly (readonly string[])[] {
-  if (/bare|after the reboot/.test(name)) return [args];
+  if (/bare|after the reboot|revert/.test(name)) return [args];
   return /token rotate/.test(name) ? [['status', '--json'], ['doctor'], ['apply']] : [];
 }
 
@@ -125,13 +125,13 @@ async function endure(one: Case) {
   if (bytes > MOST_BYTES) complaints.push(`it took ${Math.round(bytes / 1024 ** 2)} MiB of memory`);
   cure();
   // what claims to be done is done, and what is not can be
-  if (stage.command[0] === 'apply') complaints.push(...(await judgeAfterwards(guest, stage, ran)));
+  if (changes(stage)) complaints.push(...(await judgeAfterwards(guest, stage, ran)));
   return { complaints, ran, bytes };
 }
 
 async function judgeAfterwards(guest: FolderGuest, { journey, command }: Stage, ran: Ran): Promise<readonly string[]> {
   const code = /token rotate/.test(journey.name) ? 0 : journey.code;
-  if (ran.code === 0) {
+  if (ran.code === 0 && command[0] === 'apply') {
     const state = JSON.parse((await guest.vgpuGuest(['status', '--json'])).stdout).license.state;
     if (state !== 'licensed') return [`exit code 0, and the guest is ${state}`];
   }
@@ -141,14 +141,16 @@ async function judgeAfterwards(guest: FolderGuest, { journey, command }: Stage, 
     : [`with a program that is well again: ${again.code}\n${again.stdout}${again.stderr}`];
 }
 
+const changes = ({ command }: Stage) => command[0] === 'apply' || command[0] === 'revert';
+
 function judge({ stage, program }: Case, { code, stdout, stderr }: Ran): readonly string[] {
   const said = stdout + stderr;
   const complaints: string[] = [];
   if (/^\s+at .*[:(]\d+/m.test(said) || /\bdefect\b|node:internal/.test(said)) complaints.push('a stack trace');
   const [command] = stage.command;
-  const known = command === 'apply' ? [0, 1, 3, 4, 5, 75] : command === 'doctor' ? [0, 4] : [0];
+  const known = changes(stage) ? [0, 1, 3, 4, 5, 75] : command === 'doctor' ? [0, 4] : [0];
   if (!known.includes(code)) complaints.push(`exit code ${code}`);
-  if (command === 'apply' && [1, 4, 75].includes(code) && !/→ \S/.test(said)) complaints.push('no remedy');
+  if (changes(stage) && [1, 4, 75].includes(code) && !/→ \S/.test(said)) complaints.push('no remedy');
   if (command === 'status' && program === 'nvidia-smi' && /"state": ?"(licensed|grace|not-required)"/.test(stdout))
     complaints.push('it claims a license that it cannot see');
   return complaints;
@@ -176,10 +178,13 @@ function infect(guest: FolderGuest, program: string, { script }: Ailment): () =>
 
 async function runImpatiently(guest: FolderGuest, command: readonly string[]): Promise<{ ran: Ran; bytes: number }> {
   const measured = join(folder, guest.root.split('/').at(-1) ?? '');
-  const deadline = command[0] === 'apply' ? RUN_TIMEOUT : [];
-  const argv = [IMPATIENT, measured, String(PATIENCE), ...command, ...deadline, '--root', guest.root];
+  const argv = [IMPATIENT, measured, String(PATIENCE), ...command, '--root', guest.root];
   const { promise, resolve } = Promise.withResolvers<Ran>();
-  const options = { env: { LANG: 'C.UTF-8' }, maxBuffer: 256 * 1024 ** 2, timeout: LONGEST_MS + 30_000 };
+  const options = {
+    env: { LANG: 'C.UTF-8', ...RUN_TIMEOUT },
+    maxBuffer: 256 * 1024 ** 2,
+    timeout: LONGEST_MS + 30_000,
+  };
   const child = execFile(process.execPath, argv, options, (error, stdout, stderr) => {
     const code = error ? (typeof error.code === 'number' ? error.code : KILLED) : 0;
     resolve({ code, stdout, stderr });

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { openGuest } from '../../src/guest/open-guest.ts';
@@ -50,8 +50,9 @@ async function kill(child: ChildProcess): Promise<void> {
 const busy = { fault: 'busy', remedy: expect.stringContaining('let it finish') };
 
 test('one run at a time: a held lock is refused, a freed one is given', async () => {
-  const { guest } = guestWith();
+  const { root, guest } = guestWith();
   const release = await guest.lock();
+  expect(statSync(join(root, 'run/vgpu-guest/lock')).mode & 0o777).toBe(0o600);
   await expect(guest.lock()).rejects.toMatchObject({
     ...busy,
     message: expect.stringContaining(`process ${process.pid}`),
@@ -65,10 +66,22 @@ test.each([
   ['names a process that is gone', JSON.stringify({ pid: 2 ** 22 + 1, namespace: 'pid:[1]' })],
   ['names a process that lives', JSON.stringify({ pid: process.pid })],
   ['was cut while it was written', '{"pid":'],
+  ['holds more than a name', JSON.stringify({ pid: 1, namespace: 'x'.repeat(500) })],
 ])('a lock file that %s, and that nobody has open, keeps nobody out', async (_, text) => {
   const { root, guest } = guestWith({ 'run/vgpu-guest/lock': text });
   const release = await guest.lock();
   expect(JSON.parse(readFileSync(join(root, 'run/vgpu-guest/lock'), 'utf8')).pid).toBe(process.pid);
+  await release();
+});
+
+test('a holder whose name is not written yet is told of without it', async () => {
+  const { root, guest } = guestWith();
+  const release = await guest.lock();
+  writeFiles(root, { 'run/vgpu-guest/lock': '{"pid":' });
+  await expect(guest.lock()).rejects.toMatchObject({
+    ...busy,
+    message: expect.stringMatching(/^another run of vgpu-guest holds/),
+  });
   await release();
 });
 
