@@ -22,6 +22,10 @@ test.each(services)('%s says where programs are, and when it is too late', name 
   expect(textOf(name)).toMatch(/^TimeoutStartSec=\d/m);
 });
 
+test.each(services.filter(name => textOf(name).includes('/usr/bin/vgpu-guest')))('%s leaves no core file', name => {
+  expect(textOf(name)).toMatch(/^LimitCORE=0$/m);
+});
+
 test('a boot unit waits for the network and the clock, and X waits for it', () => {
   for (const name of ['vgpu-guest-resume.service', 'vgpu-guest-first-boot.service']) {
     expect(textOf(name)).toMatch(/^After=network-online\.target .*time-sync\.target/m);

@@ -43,7 +43,7 @@ export function openGuest(options: GuestOptions): Guest {
     run,
     follow,
     async lock() {
-      const { descriptor, release } = await takeLock(root, flock);
+      const [{ descriptor, release }] = await Promise.all([takeLock(root, flock), leaveNoCores(query)]);
       handOn(descriptor);
       return async () => {
         handOn(undefined);
@@ -53,6 +53,11 @@ export function openGuest(options: GuestOptions): Guest {
     download: (url, how) => download(url, { ...how, env, stop }),
     downloadFile: (url, path, how) => downloadFile(root, url, path, { ...how, env, stop }),
   };
+}
+
+/** What programs are told of the caller, such as the password of a proxy, is in their memory, and must not be in a file when one crashes. */
+async function leaveNoCores(query: GuestView['query']): Promise<void> {
+  await query(['prlimit', `--pid=${process.pid}`, '--core=0:']); // children inherit it; without prlimit it is as the caller has it
 }
 
 function prepare({ root, env = process.env, stop = NEVER, hurry = NEVER, patience = 1 }: GuestOptions) {

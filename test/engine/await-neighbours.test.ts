@@ -37,6 +37,11 @@ describe('a guest on which another program is at work', () => {
     expect(await findNeighbours(guest, names)).toEqual([{ name, pid: '812' }]);
   });
 
+  test('is found beside a process that cannot be looked at any more', async () => {
+    const { guest } = guestWith({ 'proc/811/comm/is-no-file': '', 'proc/812/comm': 'dkms\n' });
+    expect(await findNeighbours(guest, MODULE_PROGRAMS)).toEqual([{ name: 'dkms', pid: '812' }]);
+  });
+
   test('is not waited for where it has called this program, and waits itself', async () => {
     const { guest } = guestWith({
       'proc/self/status': 'Name:\tnode\nPPid:\t900\n',
@@ -83,7 +88,9 @@ describe('a guest on which another program is at work', () => {
     const stop = new AbortController();
     const tell = { info: () => stop.abort(new Error('stopped')), warn() {}, progress() {} };
     const wait = { timeoutMs: 60_000, tell, stop: stop.signal };
-    await expect(awaitNeighbours(guest, eyes => findNeighbours(eyes, MODULE_PROGRAMS), wait)).rejects.toThrow();
+    await expect(awaitNeighbours(guest, eyes => findNeighbours(eyes, MODULE_PROGRAMS), wait)).rejects.toMatchObject({
+      name: 'AbortError',
+    });
   });
 });
 

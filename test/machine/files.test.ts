@@ -2,17 +2,20 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Guest } from '../../src/guest/guest.ts';
 import { openGuest } from '../../src/guest/open-guest.ts';
 import { temporaryFolder, writeFiles, writeProgram } from '../helpers/temporary.ts';
@@ -293,6 +296,27 @@ describe('hands', () => {
     expect(statSync(join(root, 'etc/file'))).toMatchObject({ uid: 12, gid: 34 });
   });
 });
+
+const SHARED = '/dev/shm';
+const canCross = process.geteuid?.() === 0 && existsSync(SHARED) && statSync(SHARED).dev !== statSync(tmpdir()).dev;
+
+test.runIf(canCross)(
+  'a file that is moved to another file system keeps its bytes, its mode and its owner',
+  async () => {
+    const from = join(temporaryFolder(), 'file');
+    const to = join(SHARED, `vgpu-guest-test-${process.pid}`, 'file');
+    onTestFinished(() => rmSync(dirname(to), { recursive: true, force: true }));
+    mkdirSync(dirname(to), { mode: 0o700 });
+    writeFileSync(from, 'old');
+    chownSync(from, 12, 34);
+    chmodSync(from, 0o2640);
+    await openGuest({ root: '/', env: {} }).rename(from, to);
+    expect(statSync(to)).toMatchObject({ uid: 12, gid: 34, mode: 0o102640 });
+    expect(readFileSync(to, 'utf8')).toBe('old');
+    expect(existsSync(from)).toBe(false);
+    expect(readdirSync(dirname(to))).toEqual(['file']);
+  },
+);
 
 test('hands on / are refused to anybody but root', () => {
   if (process.geteuid?.() === 0) return;

@@ -152,6 +152,15 @@ test.skipIf(!canUnshare)('a container does not get it either (not run where unsh
   expect(take().stdout).toBe('held\n');
 });
 
+test('what a run starts leaves no core file, in which the caller’s proxy would be read', () => {
+  const { root } = guestWith();
+  writeProgram(root, 'prlimit', 'exec prlimit "$@"');
+  writeProgram(root, 'teller', 'ulimit -S -c');
+  const script = `${takeAndTell(root)}\nconsole.log((await guest.run(['teller'])).stdout);`;
+  const argv = ['--core=1000:', process.execPath, '--input-type=module', '--eval', script];
+  expect(spawnSync('prlimit', argv, { encoding: 'utf8' }).stdout).toBe('held\n0\n');
+});
+
 test('a guest without flock is told what is missing', async () => {
   const { root, guest } = guestWith();
   rmSync(join(root, 'usr/bin/flock'));
