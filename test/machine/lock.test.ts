@@ -161,6 +161,12 @@ test('what a run starts leaves no core file, in which the caller’s proxy would
   expect(spawnSync('prlimit', argv, { encoding: 'utf8' }).stdout).toBe('held\n0\n');
 });
 
+test('a flock that fails in a way of its own gives no lock', async () => {
+  const { root, guest } = guestWith();
+  writeProgram(root, 'flock', 'echo "flock: unrecognized option" >&2; exit 64');
+  await expect(guest.lock()).rejects.toThrow('cannot be locked: flock ended with 64: flock: unrecognized option');
+});
+
 test('a guest without flock is told what is missing', async () => {
   const { root, guest } = guestWith();
   rmSync(join(root, 'usr/bin/flock'));
