@@ -145,7 +145,7 @@ function judgeTree(guest: FolderGuest, { before, after, placed, sites }: Undistu
       .filter(name => !guest.read(`/boot/${name}`)?.startsWith('070701'))
       .map(name => `/boot/${name} cannot boot`),
     ...Object.keys(before)
-      .filter(path => /^\/boot\/initr/.test(path) && !(path in now))
+      .filter(path => /^\/boot\/initr/.test(path) && path in after && !(path in now))
       .map(path => `${path} is gone`),
   ];
 }
