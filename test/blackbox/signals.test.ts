@@ -16,6 +16,7 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /** As many moments as are asked for; the usual ones take half a minute. */
 const MOMENTS = Number(process.env.VGPU_GUEST_SIGNALS ?? 12);
 const SEED = 7;
+const STOPPED = 'what was begun can be run again';
 /** The installer keeps what it meets where its own files belong, also what an ended installation has left there. */
 const OF_THE_RUN = /^\/var\/lib\/(?:vgpu-guest\/(?:last-report|changes)\.json|nvidia\/(?:dirs|log|\d+))$/;
 
@@ -34,6 +35,15 @@ const WHOLE = Object.fromEntries(
     }),
   ),
 ) as Readonly<Record<(typeof FAMILIES)[number], Whole>>;
+
+/** On one family, since what it calls is much the same on each. */
+const BACK = ['revert', '--driver', '--packages'] as const;
+const WHOLE_BACK = await (async () => {
+  using guest = await licensed();
+  const { code, stderr } = await guest.vgpuGuest(BACK);
+  if (code !== 3) throw new Error(stderr);
+  return { calls: guest.calls().length, tree: treeOf(guest) };
+})();
 
 const random = generator(SEED);
 const MOMENTS_CHOSEN = Array.from({ length: MOMENTS }, () => {
@@ -58,7 +68,7 @@ test.concurrent.each(MOMENTS_CHOSEN)(
     if (!isOver) {
       // Node lets go of its signals when it leaves, and a second one may come just then
       expect([first, second].map(signal => signal && 128 + constants.signals[signal])).toContain(code);
-      expect(stderr).toContain(`stopped by ${first}; what was begun can be run again`);
+      expect(stderr).toContain(`stopped by ${first}; ${STOPPED}`);
     }
     expect(stderr).not.toMatch(/^\s+at |defect/m);
     expect(await leftRunning(guest)).toEqual([]);
@@ -67,6 +77,29 @@ test.concurrent.each(MOMENTS_CHOSEN)(
     const again = await guest.vgpuGuest(['apply']);
     expect(again.code, again.stdout + again.stderr).toBe(0);
     expect(treeOf(guest)).toEqual(WHOLE[family].tree);
+  },
+);
+
+const MOMENTS_BACK = Array.from(
+  { length: Math.ceil(MOMENTS / 4) },
+  () => [random.pick(SIGNALS), 1 + random.below(WHOLE_BACK.calls)] as const,
+);
+
+test.concurrent.each(MOMENTS_BACK)(
+  '%s after call %i of a revert leaves what the next one finishes',
+  async (signal, after) => {
+    using guest = await licensed();
+    const run = start(guest, BACK);
+    await callsMade(guest, after, run.child);
+    run.child.kill(signal);
+    const { code, stderr } = await run.ended;
+    if (code !== 3) expect([code, stderr]).toEqual([128 + constants.signals[signal], expect.stringContaining(STOPPED)]);
+    expect(stderr).not.toMatch(/^\s+at |defect/m);
+    expect(await leftRunning(guest)).toEqual([]);
+    expect(guest.read('/var/lib/stubs/units/graphical.target/active')).toBe('active\n');
+    const again = await guest.vgpuGuest(BACK);
+    expect(again.code, again.stdout + again.stderr).toBe(3);
+    expect(treeOf(guest)).toEqual(WHOLE_BACK.tree);
   },
 );
 
@@ -129,8 +162,17 @@ interface Running {
   readonly ended: Promise<{ readonly code: number; readonly stderr: string }>;
 }
 
-function start(guest: FolderGuest): Running {
-  const argv = [PROGRAM, 'apply', '--root', guest.root];
+/** Its screen is left for the driver on the way back, too. */
+async function licensed(): Promise<FolderGuest> {
+  const guest = makeFolderGuest({ ...nearly, family: 'rhel' });
+  const { code, stderr } = await guest.vgpuGuest(['apply']);
+  if (code !== 0) throw new Error(stderr);
+  guest.forgetCalls();
+  return guest;
+}
+
+function start(guest: FolderGuest, command: readonly string[] = ['apply']): Running {
+  const argv = [PROGRAM, ...command, '--root', guest.root];
   const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'], env: { LANG: 'C.UTF-8' } });
   let stderr = '';
   child.stderr.on('data', (bytes: Buffer) => {
