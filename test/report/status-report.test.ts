@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { FAMILIES } from '../../src/facts/families.ts';
 import { NO_CUDA } from '../../src/facts/gpu/cuda.ts';
 import type { SmiGpu } from '../../src/facts/gpu/smi.ts';
@@ -62,6 +62,23 @@ test('JSON has what the contract names', () => {
     screen: { by: 'x', programs: ['Xorg'], gpus: ['0000:00:06.0'] },
     rebootNeeded: false,
   });
+});
+
+test.each([
+  ['UTC', '2026-07-07 16:01:44 UTC'],
+  ['Asia/Kolkata', '2026-07-07 21:31:44 +05:30'],
+  ['America/Los_Angeles', '2026-07-07 09:01:44 -07:00'],
+  ['Pacific/Auckland', '2026-07-08 04:01:44 +12:00'],
+])('a person in %s reads when the license ends by their own clock, a program in UTC', (zone, shown) => {
+  const before = process.env.TZ;
+  onTestFinished(() => {
+    if (before === undefined) delete process.env.TZ;
+    else process.env.TZ = before;
+  });
+  process.env.TZ = zone;
+  const status = statusJson(facts);
+  expect(statusText(status)).toContain(`until ${shown}`);
+  expect(status.license.expiresAt).toBe('2026-07-07T16:01:44Z');
 });
 
 test('before the driver the PCI database names the GPU, and what is not known is left out', () => {
