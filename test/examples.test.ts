@@ -37,10 +37,10 @@ describe('the examples', () => {
     expect(read('examples/cloud-init.yaml')).toMatch(/^#cloud-config\n/);
   });
 
-  test('the configuration that cloud-init writes is one that the program takes', () => {
+  test('the configuration that cloud-init writes is one that the program takes, and the token is where it says, for root alone', () => {
     const { write_files: files } = parseDocument(read('examples/cloud-init.yaml')).toJS();
     const config = loadConfig({ path: files[0].path, text: files[0].content }, []);
-    expect(config.license.token).toBe('/opt/client_configuration_token.tok');
+    expect(files[1]).toMatchObject({ path: config.license.token, permissions: '0600' });
   });
 });
 

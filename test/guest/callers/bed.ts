@@ -70,11 +70,15 @@ export async function createCallerGuest({ caller, packages, log, signal }: Calle
 }
 
 /** The package and a token, as an operator has them. */
-export async function layOut(guest: RealGuest, folder: string, token = makeToken()): Promise<void> {
+export async function layOut(guest: RealGuest, folder: string): Promise<void> {
+  await layOutPackage(guest, folder);
+  await guest.write(`${folder}/${TOKEN}`, makeToken(), 0o600);
+}
+
+export async function layOutPackage(guest: RealGuest, folder: string): Promise<void> {
   const { name, bytes } = buildStandInRun();
   if (name !== PACKAGE) throw new Error(`the examples name ${PACKAGE}, and the stand-in is ${name}`);
   await guest.write(`${folder}/${PACKAGE}`, bytes, 0o644);
-  await guest.write(`${folder}/${TOKEN}`, token, 0o600);
 }
 
 /** The text of a file in examples/. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { makeToken } from '../../helpers/token.ts';
 import type { Check } from '../checks.ts';
 import type { RealGuest } from '../real-guest.ts';
-import { CONFIG, example, isLicensed, isResumed, layOut, MINUTE_MS } from './bed.ts';
+import { CONFIG, example, isLicensed, isResumed, layOutPackage, MINUTE_MS, TOKEN } from './bed.ts';
 
 const LOG = '/var/log/cloud-init.log';
 /** What the programs that it ran have printed. */
@@ -10,6 +11,7 @@ const RESULT = '/run/cloud-init/result.json';
 export const CLOUD_INIT_PACKAGES: readonly string[] = ['cloud-init'];
 export const CLOUD_INIT_LOGS: readonly string[] = [LOG, OUTPUT];
 
+const TOKEN_HERE = 'TEXT-OF-THE-TOKEN';
 const SEED = '/var/lib/cloud/seed/nocloud';
 /** Network and disk are the bed's, package sources and locale the image's. */
 const BED = `datasource_list: [NoCloud]
@@ -48,9 +50,9 @@ export interface FirstBoot {
 }
 
 /** Makes a guest one of a cloud from its next boot on: files only, so that an image can have them as well. */
-export async function seedCloudInit(guest: RealGuest, token?: string): Promise<void> {
-  await layOut(guest, '/opt', token);
-  await seed(guest, 'first', await example('cloud-init.yaml'));
+export async function seedCloudInit(guest: RealGuest, token = makeToken()): Promise<void> {
+  await layOutPackage(guest, '/opt');
+  await seed(guest, 'first', await userDataWith(token));
   await guest.write('/etc/cloud/cloud.cfg.d/90_bed.cfg', BED, 0o644);
   await guest.write('/etc/systemd/system/hold-reboot.service', HOLD_UNIT, 0o644);
   await guest.write(
@@ -73,6 +75,7 @@ export function cloudInitChecks(guest: RealGuest, first: FirstBoot): readonly Ch
         assert.deepEqual(errors, []);
         assert.match(datasource, /^DataSourceNoCloud /);
         assert.match(await guest.succeed(['cat', CONFIG]), /^driver:\n {2}package: \/opt\//);
+        assert.equal(await guest.succeed(['stat', '--format=%a %U', `/opt/${TOKEN}`]), '600 root\n');
         assert.match(await guest.succeed(['cat', OUTPUT]), /leave-nouveau {2}reboot-needed/);
       },
     ],
@@ -100,7 +103,7 @@ export function cloudInitChecks(guest: RealGuest, first: FirstBoot): readonly Ch
     [
       'as a clone it applies once more, finds everything settled, and does not reboot',
       async () => {
-        await seed(guest, 'clone', await example('cloud-init.yaml'));
+        await seed(guest, 'clone', await userDataWith(await guest.succeed(['cat', `/opt/${TOKEN}`])));
         await guest.reboot(deadlineMs);
         const { errors } = await resultOf(guest, deadlineMs);
         assert.deepEqual(errors, []);
@@ -124,6 +127,13 @@ export function cloudInitChecks(guest: RealGuest, first: FirstBoot): readonly Ch
       },
     ],
   ];
+}
+
+/** The example, with a token in the place that it has for one. */
+async function userDataWith(token: string): Promise<string> {
+  const text = await example('cloud-init.yaml');
+  assert.ok(text.includes(TOKEN_HERE), `the example has no ${TOKEN_HERE}`);
+  return text.replace(TOKEN_HERE, token.trim());
 }
 
 /** A new instance runs everything that is for once. */
