@@ -5,28 +5,45 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Tally } from './checks.ts';
+import { requireMachine } from './image.ts';
 import { NotRun } from './not-run.ts';
+import { buildPackages, GIVEN, PACKAGE_PROGRAMS } from './packages.ts';
 import { chooseByName, playInLanes, runAsProgram } from './tier.ts';
 
+interface Tier {
+  readonly name: string;
+  readonly entry: string;
+  /** Its guests get the program as a package. */
+  readonly packaged?: true;
+}
+
 /** The longest ones first. */
-const TIERS = [
+const TIERS: readonly Tier[] = [
   { name: 'journey', entry: 'container-journey.ts' },
-  { name: 'families', entry: 'families/journey.ts' },
+  { name: 'families', entry: 'families/journey.ts', packaged: true },
   { name: 'licensing', entry: 'license/container.ts' },
-  { name: 'callers', entry: 'callers/journey.ts' },
-  { name: 'clones', entry: 'clones/journey.ts' },
+  { name: 'callers', entry: 'callers/journey.ts', packaged: true },
+  { name: 'clones', entry: 'clones/journey.ts', packaged: true },
 ];
 const LAST_LINE = /^(\d+) passed, (\d+) failed$/;
 
-await runAsProgram(async (names, signal) =>
-  playInLanes(chooseByName(TIERS, names).map(tier => () => play(tier, signal))),
-);
+await runAsProgram(async (names, signal) => {
+  const tiers = chooseByName(TIERS, names);
+  await requireMachine(PACKAGE_PROGRAMS);
+  // once for all of them, while those that need none have begun
+  const packages = tiers.some(({ packaged }) => packaged) ? buildPackages(signal) : undefined;
+  packages?.catch(() => undefined);
+  return playInLanes(
+    tiers.map(tier => async () => play(tier, tier.packaged && packages ? { [GIVEN]: await packages } : {}, signal)),
+  );
+});
 
 /** The last line of a tier counts its checks. */
-async function play({ name, entry }: (typeof TIERS)[number], signal: AbortSignal): Promise<Tally> {
+async function play({ name, entry }: Tier, env: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Tally> {
   const startedMs = performance.now();
   const tier = execa(process.execPath, [join(import.meta.dirname, entry)], {
     all: true,
+    env,
     buffer: false,
     cancelSignal: signal,
     // its guests are to be taken down by itself

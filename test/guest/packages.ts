@@ -9,17 +9,20 @@ const CACHE = join(PROJECT, '.cache/packages');
 /** Of this run alone: others may build beside it. */
 const FOLDER = join(CACHE, String(process.pid));
 const LIMIT_MS = 10 * 60_000;
+/** The environment variable by which a program that has built them gives its folder to those that it starts. */
+export const GIVEN = 'VGPU_GUEST_TEST_PACKAGES';
 /** What packages are built with, besides Debian's own. */
 export const PACKAGE_PROGRAMS = ['dpkg-deb', 'rpmbuild', 'strip'];
 
-let built: Promise<readonly string[]> | undefined;
+let built: Promise<string> | undefined;
 
 /** The package of the sources as they are now, for this machine's kind of guest; packed fast, once in a run of tests. */
 export async function buildPackage(kind: 'deb' | 'rpm', signal: AbortSignal): Promise<string> {
-  built ??= build(signal);
-  const name = (await built).find(file => file.endsWith(`.${kind}`));
-  if (!name) throw new Error(`${FOLDER} has no .${kind}`);
-  return join(FOLDER, name);
+  built ??= givenOr(() => buildPackages(signal));
+  const folder = await built;
+  const name = (await readdir(folder)).find(file => file.endsWith(`.${kind}`));
+  if (!name) throw new Error(`${folder} has no .${kind}`);
+  return join(folder, name);
 }
 
 /** What dpkg --verify says, without what the images of the tests leave out of every package. */
@@ -29,7 +32,12 @@ export function isVerified(told: string): boolean {
   return lines.length === 0;
 }
 
-async function build(signal: AbortSignal): Promise<readonly string[]> {
+async function givenOr(build: () => Promise<string>): Promise<string> {
+  return process.env[GIVEN] ?? (await build());
+}
+
+/** The folder with both; it goes when this process ends. */
+export async function buildPackages(signal: AbortSignal): Promise<string> {
   process.on('exit', () => rmSync(FOLDER, { recursive: true, force: true }));
   await removeLeftovers();
   const script = join(PROJECT, 'scripts/release/main.ts');
@@ -37,7 +45,7 @@ async function build(signal: AbortSignal): Promise<readonly string[]> {
   const options = ['--quick', '--architecture', arch(), '--output', FOLDER];
   const how = { cwd: PROJECT, stdin: 'ignore', timeout: LIMIT_MS, cancelSignal: signal } as const;
   await execa(process.execPath, ['--import', units, script, ...options], how);
-  return await readdir(FOLDER);
+  return FOLDER;
 }
 
 /** Packages of runs that were killed before they could tidy up. */

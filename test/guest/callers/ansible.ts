@@ -3,9 +3,21 @@ import type { Check } from '../checks.ts';
 import type { Container } from '../container.ts';
 import { differences } from '../manifest.ts';
 import { isFasterThanAnsible } from './ansible-pace.ts';
-import { CONFIG, example, isLicensed, isResumed, layOut, MINUTE_MS, manifestOf, readToken, TOKEN } from './bed.ts';
+import {
+  CONFIG,
+  example,
+  isLicensed,
+  isResumed,
+  layOut,
+  MINUTE_MS,
+  manifestOf,
+  readRepository,
+  readToken,
+  TOKEN,
+} from './bed.ts';
 
-export const ANSIBLE_PACKAGES: readonly string[] = ['ansible-core', 'puppet-agent'];
+/** Ansible asks apt through its Python. */
+export const ANSIBLE_PACKAGES: readonly string[] = ['ansible-core', 'python3-apt', 'puppet-agent'];
 
 const PLAYS = '/root/plays';
 /**
@@ -21,16 +33,18 @@ const REMEDY = `set license.token in ${CONFIG} to a client configuration token`;
 export function ansibleChecks(guest: Container): readonly Check[] {
   return [
     [
-      'a check of a bare guest names the files that it lacks, and changes nothing',
+      'a check of a bare guest names the program and the files that it lacks, and changes nothing',
       async () => {
         await layOut(guest, `${PLAYS}/files`);
         await guest.write(`${PLAYS}/ansible.yaml`, await example('ansible.yaml'), 0o644);
         await guest.write(`${PLAYS}/inventory`, '[vgpu_guests]\nguest\n', 0o644);
         await guest.boot();
         await guest.waitForBoot();
+        await readRepository(guest);
         const before = manifestOf(guest);
         const { changed, told } = await play(guest, 0, '--check', '--diff');
-        assert.equal(changed, 4, told);
+        assert.equal(changed, 5, told);
+        await guest.fail(['test', '-e', '/usr/bin/vgpu-guest'], 1);
         assert.ok(told.includes('+    package: /opt/NVIDIA-Linux-x86_64-'), told);
         assert.ok(!told.includes(await readToken(guest, `${PLAYS}/files`)), 'the token is in the diff');
         assert.deepEqual(differences(before, manifestOf(guest)), []);
@@ -40,6 +54,7 @@ export function ansibleChecks(guest: Container): readonly Check[] {
       'with the files in place a check says what is due, and changes nothing',
       async () => {
         await play(guest, 0, '--tags', 'files');
+        await guest.succeed(['dpkg', '--verify', 'vgpu-guest']);
         assert.match(await guest.succeed(['stat', '--format=%a %U', `/opt/${TOKEN}`]), /^600 root$/m);
         const before = manifestOf(guest);
         const { changed, told } = await play(guest, 0, '--check');

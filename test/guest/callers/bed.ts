@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { execa } from 'execa';
 import { buildStandInRun } from '../../helpers/stand-in-run.ts';
 import { makeToken } from '../../helpers/token.ts';
 import { type Container, createContainer } from '../container.ts';
 import { GRANTING_SERVICE, HARDWARE, plugIn, powerOn } from '../hardware.ts';
 import { DEBIAN_ARCHITECTURE, openImage } from '../image.ts';
 import { takeManifest } from '../manifest.ts';
+import { buildPackage } from '../packages.ts';
 import type { RealGuest } from '../real-guest.ts';
 
 export const PROJECT = resolve(import.meta.dirname, '../../..');
@@ -16,6 +19,9 @@ const PACKAGE = 'NVIDIA-Linux-x86_64-570.211.01-grid.run';
 export const TOKEN = 'client_configuration_token.tok';
 export const CONFIG = '/etc/vgpu-guest/config.yaml';
 export const PROGRAM_LOG = '/var/log/vgpu-guest.log';
+const NODE = { from: process.execPath, to: '/usr/lib/vgpu-guest/node' };
+const REPOSITORY = '/srv/packages';
+const REPOSITORY_LIST = 'sources.list.d/vgpu-guest.list';
 const MARKER = '/var/lib/vgpu-guest/resume.json';
 export const RESUME_UNIT = 'vgpu-guest-resume.service';
 
@@ -41,6 +47,8 @@ export interface CallerGuestOptions {
   readonly caller: string;
   /** The caller's own, on top of the base. */
   readonly packages: readonly string[];
+  /** The program is there, or it is in a repository of the guest's. */
+  readonly program: 'there' | 'in-repository';
   readonly log: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -54,19 +62,46 @@ export function openCallerImage(
   return openImage({ suite: 'bookworm', packages: [...BASE, ...packages] }, log, signal);
 }
 
-/** A guest that has not booted yet, with the built program and its own Node, and nothing of the journey done. */
-export async function createCallerGuest({ caller, packages, log, signal }: CallerGuestOptions): Promise<Container> {
+/** A guest that has not booted yet, with nothing of the journey done. */
+export async function createCallerGuest(options: CallerGuestOptions): Promise<Container> {
+  const { caller, packages, program, log, signal } = options;
   const image = await openCallerImage(packages, log, signal);
-  const node = { from: process.execPath, to: '/usr/lib/vgpu-guest/node' };
+  const binds = program === 'there' ? [NODE] : [];
   const name = `vgpu-guest-${caller}`;
-  const guest = await createContainer({ name, image, seenAs: HARDWARE, binds: [node], powerOn, log, signal });
+  const guest = await createContainer({ name, image, seenAs: HARDWARE, binds, powerOn, log, signal });
   await plugIn(guest.root);
-  await guest.copyIn(join(PROJECT, 'dist/vgpu-guest.mjs'), '/usr/lib/vgpu-guest/vgpu-guest.mjs', 0o644);
-  const start = '#!/bin/sh\nexec /usr/lib/vgpu-guest/node /usr/lib/vgpu-guest/vgpu-guest.mjs "$@"\n';
-  await guest.write('/usr/bin/vgpu-guest', start, 0o755);
+  if (program === 'there') await bringProgram(guest);
+  else await addRepository(guest, await buildPackage('deb', signal));
   await guest.write('/etc/initramfs-tools/conf.d/lean', LEAN_INITRD, 0o644);
   await guest.write(...GRANTING_SERVICE, 0o644);
   return guest;
+}
+
+/** The built program with its own Node. */
+async function bringProgram(guest: Container): Promise<void> {
+  await guest.copyIn(join(PROJECT, 'dist/vgpu-guest.mjs'), '/usr/lib/vgpu-guest/vgpu-guest.mjs', 0o644);
+  await guest.write(
+    '/usr/bin/vgpu-guest',
+    `#!/bin/sh\nexec ${NODE.to} /usr/lib/vgpu-guest/vgpu-guest.mjs "$@"\n`,
+    0o755,
+  );
+}
+
+/** A repository with the released package, as an operator publishes it to the guests. */
+async function addRepository(guest: Container, deb: string): Promise<void> {
+  const bytes = await readFile(deb);
+  const { stdout: fields } = await execa('dpkg-deb', ['--field', deb]);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const entry = `${fields}\nFilename: ./vgpu-guest.deb\nSize: ${bytes.length}\nSHA256: ${sha256}\n`;
+  await guest.write(`${REPOSITORY}/vgpu-guest.deb`, bytes, 0o644);
+  await guest.write(`${REPOSITORY}/Packages`, entry, 0o644);
+  await guest.write(`/etc/apt/${REPOSITORY_LIST}`, `deb [trusted=yes] file:${REPOSITORY} ./\n`, 0o644);
+}
+
+/** The guest's apt knows what is in the repository, and asks no other one. */
+export async function readRepository(guest: Container): Promise<void> {
+  const only = ['-o', `Dir::Etc::SourceList=${REPOSITORY_LIST}`, '-o', 'Dir::Etc::SourceParts=-'];
+  await guest.succeed(['apt-get', ...only, 'update']);
 }
 
 /** The package and a token, as an operator has them. */

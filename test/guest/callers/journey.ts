@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type Check, indent, runInOrder, type Tally } from '../checks.ts';
 import type { Container } from '../container.ts';
 import { requireMachine } from '../image.ts';
+import { PACKAGE_PROGRAMS } from '../packages.ts';
 import { chooseByName, playInLanes, runAsProgram } from '../tier.ts';
 import { ANSIBLE_PACKAGES, ansibleChecks } from './ansible.ts';
 import { createCallerGuest, MINUTE_MS, openCallerImage, PROGRAM_LOG, PROJECT } from './bed.ts';
@@ -15,6 +16,8 @@ import { PUPPET_PACKAGES, puppetChecks } from './puppet.ts';
 interface Caller {
   readonly name: string;
   readonly packages: readonly string[];
+  /** Installs the program itself. */
+  readonly installs?: true;
   readonly checks: (guest: Container) => readonly Check[];
   /** What must be in the guest before it boots for the first time. */
   readonly prepare?: (guest: Container) => Promise<void>;
@@ -22,7 +25,7 @@ interface Caller {
 }
 
 const CALLERS: readonly Caller[] = [
-  { name: 'ansible', packages: ANSIBLE_PACKAGES, checks: ansibleChecks },
+  { name: 'ansible', packages: ANSIBLE_PACKAGES, installs: true, checks: ansibleChecks },
   { name: 'puppet', packages: PUPPET_PACKAGES, checks: puppetChecks },
   {
     name: 'cloud-init',
@@ -41,15 +44,16 @@ const CALLERS: readonly Caller[] = [
 
 await runAsProgram(async (names, signal) => {
   const chosen = chooseByName(CALLERS, names);
-  await requireMachine(['mmdebstrap', 'systemd-nspawn', 'nsenter', 'setpriv']);
+  await requireMachine(['mmdebstrap', 'systemd-nspawn', 'nsenter', 'setpriv', ...PACKAGE_PROGRAMS]);
   // one after the other: two of them have the same image
   for (const { packages } of chosen) await openCallerImage(packages, log, signal);
   return await playInLanes(chosen.map(caller => () => play(caller, signal)));
 });
 
 async function play(caller: Caller, signal: AbortSignal): Promise<Tally> {
-  const { name, packages, checks, prepare, logs = [] } = caller;
-  await using guest = await createCallerGuest({ caller: name, packages, log, signal });
+  const { name, packages, installs, checks, prepare, logs = [] } = caller;
+  const program = installs ? 'in-repository' : 'there';
+  await using guest = await createCallerGuest({ caller: name, packages, program, log, signal });
   await prepare?.(guest);
   // awaited here: the guest goes when this function ends
   return await runInOrder(name, checks(guest), async () => {
