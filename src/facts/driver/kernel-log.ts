@@ -27,9 +27,15 @@ export async function collectKernelLog({ guest }: Pick<Look, 'guest'>): Promise<
   return {
     is: 'read',
     from: kernel.from,
-    driver: kernel.lines.filter(line => DRIVER.test(line)).slice(-MOST_LINES),
+    driver: bothEnds(kernel.lines.filter(line => DRIVER.test(line))),
     denials: [...new Set(denials)].slice(-MOST_LINES),
   };
+}
+
+/** Some things are said once, when the driver takes the GPU (no MSI), and what follows from them without end. */
+function bothEnds(lines: readonly string[]): readonly string[] {
+  if (lines.length <= MOST_LINES) return lines;
+  return [...lines.slice(0, MOST_LINES / 2), ...lines.slice(-MOST_LINES / 2)];
 }
 
 /** The driver's own name for itself in the kernel's log, that of its modules, and what the kernel says when it refuses a module. */
