@@ -141,7 +141,9 @@ async function judgeAfterwards(guest: FolderGuest, { journey, command }: Stage, 
     : [`with a program that is well again: ${again.code}\n${again.stdout}${again.stderr}`];
 }
 
-const changes = ({ command }: Stage) => command[0] === 'apply' || command[0] === 'revert';
+function changes({ command }: Stage): boolean {
+  return command[0] === 'apply' || command[0] === 'revert';
+}
 
 function judge({ stage, program }: Case, { code, stdout, stderr }: Ran): readonly string[] {
   const said = stdout + stderr;
