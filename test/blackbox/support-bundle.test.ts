@@ -92,6 +92,9 @@ describe('a guest with secrets in everything that is looked at', () => {
     '/var/lib/gdm3/.local/share/xorg/Xorg.0.log',
     '/var/log/vgpu-guest1.log',
     '/var/lib/vgpu-guest/last-report.json',
+    '/var/lib/vgpu-guest/changes.json',
+    '/var/lib/vgpu-guest/driver.json',
+    '/var/lib/vgpu-guest/license-watch.json',
     '/proc/self/mounts',
     '/proc/version',
   ];

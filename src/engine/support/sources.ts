@@ -68,7 +68,7 @@ const FILES: readonly (readonly [room: string, path: string, names?: RegExp])[] 
   ['screen', '/var/lib/gdm3/.local/share/xorg', /^Xorg\.\d+\.log(?:\.old)?$/],
   ['screen', '/var/lib/gdm/.local/share/xorg', /^Xorg\.\d+\.log(?:\.old)?$/],
   ['vgpu-guest', '/var/log', /^vgpu-guest\d*\.log$/],
-  ['vgpu-guest', '/var/lib/vgpu-guest', /^(?:last-report|resume|originals?|manifest|cuda-proof)\.json$/],
+  ['vgpu-guest', '/var/lib/vgpu-guest', /^(?:last-report|resume|changes|driver|license-watch|cuda-proof)\.json$/],
   ['system', '/etc/os-release'],
   ['system', '/proc/self/mounts'],
   ['system', '/proc/meminfo'],
