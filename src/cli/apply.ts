@@ -10,6 +10,7 @@ import type { Guest } from '../guest/guest.ts';
 import { reportJson, reportText } from '../report/apply-report.ts';
 import { findingText } from '../report/doctor-report.ts';
 import type { Log } from '../report/log.ts';
+import { indent } from '../report/text.ts';
 import { levelOf } from '../report/watch.ts';
 import { openDeadline } from './deadline.ts';
 import { EXIT, exitCodeOfReport } from './exit.ts';
@@ -61,7 +62,7 @@ export async function applyCommand(options: ApplyOptions, given: Io): Promise<nu
     if (rebootComes) await reboot(guest);
     return exitCodeOfReport(report, options.rebootExitCode ?? EXIT.rebootNeeded, options.detailedExitcode ?? false);
   } catch (error) {
-    if (error instanceof AgentError) log.write('debug', error.message);
+    if (error instanceof AgentError) log.write('debug', indent(error.message));
     throw error;
   } finally {
     await close();
@@ -98,7 +99,7 @@ async function findCauses(
     return await explain(report, lookAt(eyes, config), { stop: io.stop, deadline });
   } catch (error) {
     io.stop.throwIfAborted();
-    log.write('debug', `what explains this could not be found: ${messageOf(error)}`);
+    log.write('debug', `what explains this could not be found: ${indent(messageOf(error))}`);
     return [];
   }
 }
@@ -115,7 +116,7 @@ async function keepReport(guest: Guest, log: Log, report: Report, findings: read
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
     // what is to be said is said all the same, and how the run has ended stays true
-    log.write('warn', `the report of this run is not kept: ${error.message}\n→ ${error.remedy}`);
+    log.write('warn', `the report of this run is not kept: ${indent(error.message)}\n→ ${indent(error.remedy ?? '')}`);
   }
 }
 

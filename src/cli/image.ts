@@ -4,6 +4,7 @@ import { apply } from '../engine/apply.ts';
 import { generalize } from '../engine/generalize.ts';
 import { resumeUnitText } from '../engine/resume.ts';
 import { reportJson, reportText } from '../report/apply-report.ts';
+import { indent } from '../report/text.ts';
 import { levelOf } from '../report/watch.ts';
 import { imageJourney } from '../steps/for-image.ts';
 import { openDeadline } from './deadline.ts';
@@ -43,7 +44,7 @@ const READY = 'prepared: what is left for the first boot is the driver, which on
 export async function generalizeCommand(options: CommonOptions, io: Io): Promise<number> {
   const guest = openGuestFor(options, io);
   const { config } = await readConfig(guest, options, io.env);
-  const say = (text: string) => void io.err.write(`${io.spell(text)}\n`);
+  const say = (text: string) => void io.err.write(`${io.spell(indent(text))}\n`);
   const tell = { info: options.verbose ? say : () => {}, warn: say, progress: () => {} };
   const unitText = resumeUnitText(firstBootTemplate, io.program);
   const { removed, kept } = await generalize({ guest, config, tell, unitText });

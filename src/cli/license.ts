@@ -43,7 +43,7 @@ export async function licenseWatchCommand(
 ): Promise<number> {
   const guest = openGuestFor(options, io);
   const { config } = await readConfig(guest, options, io.env);
-  const warn = (text: string) => void io.err.write(`${io.spell(text)}\n`);
+  const warn = (text: string) => void io.err.write(`${io.spell(indent(text))}\n`);
   const told = { info: () => {}, warn, progress: () => {} };
   const watched = await watchLicense({ guest, config, tell: told, stop: io.stop });
   await writeMetrics(guest, options, watchMetrics(watched, VERSION), warn);

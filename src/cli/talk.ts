@@ -1,7 +1,7 @@
 import { AgentError } from '../errors.ts';
 import type { Guest } from '../guest/guest.ts';
 import { type Log, openLog } from '../report/log.ts';
-import { type Paint, paintFor } from '../report/text.ts';
+import { indent, type Paint, paintFor } from '../report/text.ts';
 import { createWatcher, terminalFoot } from '../report/watch.ts';
 import type { CommonOptions, Io } from './io.ts';
 
@@ -43,7 +43,7 @@ async function logFile(guest: Guest, { err, spell }: Io): Promise<string | undef
     return await guest.prepareAppend(LOG, 0o640);
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
-    err.write(`there will be no log file: ${spell(error.message)}\n`);
+    err.write(`there will be no log file: ${spell(indent(error.message))}\n`);
     return undefined;
   }
 }

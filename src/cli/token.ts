@@ -9,6 +9,7 @@ import { isUrl, withoutSecrets } from '../formats/url.ts';
 import type { GuestView } from '../guest/guest.ts';
 import { openEyes } from '../guest/open-guest.ts';
 import { reportJson, reportText } from '../report/apply-report.ts';
+import { indent } from '../report/text.ts';
 import { type InspectedToken, tokenJson, tokenText } from '../report/token-report.ts';
 import { levelOf } from '../report/watch.ts';
 import { NEW_TOKEN, remedyForDates } from '../steps/license/place-token.ts';
@@ -86,7 +87,7 @@ export async function tokenRotateCommand(options: TokenOptions, given: Io): Prom
     else if (!options.quiet || levelOf(report.outcome) !== 'info') io.out(text);
     return exitCodeOfReport(report, EXIT.rebootNeeded, options.detailedExitcode ?? false);
   } catch (error) {
-    if (error instanceof AgentError) log.write('debug', error.message);
+    if (error instanceof AgentError) log.write('debug', indent(error.message));
     throw error;
   } finally {
     await close();

@@ -13,7 +13,7 @@ export function paintFor(stream: NodeJS.WriteStream, color: boolean): Paint {
   };
 }
 
-/** Foreign text for a terminal: one line, no escape sequences, no control characters. */
+/** Foreign text for a terminal: no escape sequences, no control characters. */
 export function printable(text: string): string {
   return stripVTControlCharacters(text)
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')

@@ -75,7 +75,7 @@ export function createWatcher(log: Log, foot: Foot | undefined, paint: Paint): W
     deedBegins(change: Change) {
       const doing = visible(describe(change));
       if (now) now = { ...now, doing, rows: [] };
-      log.write('debug', `${now?.label ?? ''}  ${doing}: ${change.because}`);
+      log.write('debug', `${now?.label ?? ''}  ${doing}: ${indent(change.because, '      ')}`);
       if (foot) tick();
     },
     stepEnds(report: StepReport, index, total) {
@@ -90,8 +90,8 @@ export function createWatcher(log: Log, foot: Foot | undefined, paint: Paint): W
       );
       if (remedy) say(levelOf(outcome), `      → ${indent(remedy, '        ')}`, { step: id });
     },
-    info: text => say('info', `      ${printable(text)}`),
-    warn: text => say('warn', `      ${printable(text)}`),
+    info: text => say('info', `      ${indent(printable(text), '      ')}`),
+    warn: text => say('warn', `      ${indent(printable(text), '      ')}`),
     progress(line) {
       const row = printable(line).trim();
       if (row === '') return;

@@ -107,6 +107,11 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['plan', '--config', `/etc/a\n${FORGED}`],
   ['apply', '--driver', `/opt/a\n${FORGED}`, '--quiet'],
   ['support-bundle', '--output', '/var/tmp/a.tar.gz'],
+  ['token', 'rotate', `/etc/nvidia/ClientConfigToken/${EVIL}.tok`],
+  ['apply', '--only', 'place-token', '--verbose'],
+  ['revert', '--plan', '--driver', '--packages'],
+  ['revert', '--driver', '--packages', '--verbose'],
+  ['reboot-required'],
   [`${EVIL}`],
 ];
 
@@ -182,6 +187,15 @@ test('what an installer prints reaches terminal and log without its tricks', asy
   expectHarmless(stdout);
   expectHarmless(stderr);
   expect(guest.read('/var/log/vgpu-guest.log')).not.toMatch(/[\0-\x08\x0b-\x1f\x7f-\x9f\u200b-\u202e\u2066-\u2069]/);
+});
+
+test('a name of a token that a clone must not have stays one line', async () => {
+  using guest = makeFolderGuest({ gpus: 0 });
+  guest.write(`/etc/nvidia/ClientConfigToken/a\n${FORGED}\n.tok`, 'x');
+  const { code, stderr } = await guest.vgpuGuest(['generalize', '--verbose']);
+  expect(code).toBe(0);
+  expect(stderr).toContain(FORGED);
+  expectHarmless(stderr);
 });
 
 function expectHarmless(text: Ran['stdout']): void {
