@@ -44,7 +44,7 @@ export async function takeLock(root: string, flock: (descriptor: number) => Prom
 }
 
 async function openLock(root: string): Promise<FileHandle> {
-  const path = locate(root, LOCK);
+  const path = locate(root, LOCK, 'keep');
   try {
     const planted = await plantedLink(root, dirname(LOCK));
     if (planted !== undefined) throw new Error(`${planted} is a link in a folder in which others can write`);

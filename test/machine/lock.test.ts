@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { openGuest } from '../../src/guest/open-guest.ts';
@@ -159,6 +159,13 @@ test('what a run starts leaves no core file, in which the caller’s proxy would
   const script = `${takeAndTell(root)}\nconsole.log((await guest.run(['teller'])).stdout);`;
   const argv = ['--core=1000:', process.execPath, '--input-type=module', '--eval', script];
   expect(spawnSync('prlimit', argv, { encoding: 'utf8' }).stdout).toBe('held\n0\n');
+});
+
+test('a link in its place is not followed', async () => {
+  const { root, guest } = guestWith({ 'etc/victim': 'old', 'run/vgpu-guest/other': '' });
+  symlinkSync('/etc/victim', join(root, 'run/vgpu-guest/lock'));
+  await expect(guest.lock()).rejects.toThrow('/run/vgpu-guest/lock cannot be written: ELOOP');
+  expect(readFileSync(join(root, 'etc/victim'), 'utf8')).toBe('old');
 });
 
 test('a flock that fails in a way of its own gives no lock', async () => {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { openGuest } from '../../src/guest/open-guest.ts';
@@ -29,6 +29,28 @@ test('children see the guest, the C locale and proxies, and nothing else of the 
 test('a look that hangs ends at its deadline as code 124, with everything that it started', async () => {
   const { guest } = guestWith('hang', 'sleep 60 & wait');
   expect((await guest.query(['hang'], 200)).code).toBe(124);
+});
+
+test('a deed that runs past its time is code 124, too', async () => {
+  const { guest } = guestWith('hang', 'sleep 60 & wait');
+  expect((await guest.run(['hang'], { timeoutMs: 200 })).code).toBe(124);
+});
+
+test('a file that cannot be run is code 126', async () => {
+  const { root, guest } = guestWith('there', 'echo yes');
+  chmodSync(join(root, 'usr/bin/there'), 0o644);
+  expect((await guest.query(['there'])).code).toBe(126);
+});
+
+test('a deed that never stops talking is told up to a bound, and that it was cut', async () => {
+  const { guest } = guestWith('talk', 'seq 60000');
+  const told: string[] = [];
+  await guest.run(['talk'], { onLine: line => void told.push(line) });
+  expect([told.length, told.at(-2), told.at(-1)]).toEqual([
+    50_001,
+    '50000',
+    'it says more than 50000 lines; the others are not told',
+  ]);
 });
 
 test('a program never gets an answer from standard input', async () => {
