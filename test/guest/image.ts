@@ -23,7 +23,7 @@ export const DEBIAN_ARCHITECTURE = arch() === 'arm64' ? 'arm64' : 'amd64';
 const MIRROR = process.env.VGPU_GUEST_TEST_MIRROR ?? 'http://deb.debian.org/debian';
 const ROOM_BYTES = 6 * 1024 ** 3;
 const KEEP_UNUSED_MS = 30 * 86_400_000;
-const BUILD_LIMIT_MS = 15 * 60_000;
+const BUILD_LIMIT_MS = 40 * 60_000;
 // what fills a root and no test reads, and fsyncs that a throw-away root does not need
 const LEAN = [
   '--aptopt=Apt::Install-Recommends "false"',
