@@ -105,8 +105,8 @@ async function lookAtKey(guest: GuestView, pair: KeyPair): Promise<SigningKey> {
   const [secret, certificate] = await Promise.all([isThere(guest, pair.secret), isThere(guest, pair.certificate)]);
   const present = secret ? (certificate ? 'both' : 'secret-only') : certificate ? 'certificate-only' : 'neither';
   if (!certificate) return { ...pair, present, enrollment: 'unknown' };
-  const { stdout } = await guest.query(['mokutil', '--test-key', pair.certificate]);
-  return { ...pair, present, enrollment: parseTestKey(stdout) };
+  const { stdout, stderr } = await guest.query(['mokutil', '--test-key', pair.certificate]);
+  return { ...pair, present, enrollment: parseTestKey(`${stdout}\n${stderr}`) };
 }
 
 async function isThere(guest: GuestView, path: string): Promise<boolean> {

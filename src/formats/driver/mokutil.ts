@@ -2,6 +2,8 @@
 export type Enrollment = 'enrolled' | 'requested' | 'not-enrolled' | 'blocked' | 'unknown';
 
 const WORDS: readonly (readonly [RegExp, Enrollment])[] = [
+  // good enough for what shim starts; a kernel refuses a module unless it knows the very certificate that it is signed with
+  [/^CA of .* is already enrolled$/m, 'not-enrolled'],
   [/ is not enrolled$/m, 'not-enrolled'],
   [/ is blocked in /m, 'blocked'],
   [/ is already in the MokX enrollment request$/m, 'blocked'],

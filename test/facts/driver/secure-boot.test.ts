@@ -72,6 +72,11 @@ describe('the key that modules are signed with', () => {
     expect((await look({}, lists)).enrolled).toBeUndefined();
   });
 
+  test('is not enrolled with the one that has signed it, by which the kernel does not go', async () => {
+    const fact = await look({ ...locked, ...KEY }, 'echo "CA of $2 is already enrolled" >&2; exit 255');
+    expect(fact.keys.dkms).toMatchObject({ enrollment: 'not-enrolled' });
+  });
+
   test('is not there before DKMS has built anything', async () => {
     expect((await look(locked)).keys.dkms).toEqual({ ...DKMS_PAIR, present: 'neither', enrollment: 'unknown' });
   });

@@ -4,7 +4,7 @@ import { keyNumber, parseSerialNumbers, parseTestKey } from '../../../src/format
 // The sentences of mokutil 0.4 to 0.6, from its own strings.
 test.each([
   ['/k/mok.pub is already enrolled\n', 'enrolled'],
-  ['CA of /k/mok.pub is already enrolled\n', 'enrolled'],
+  ['CA of /k/mok.pub is already enrolled\n', 'not-enrolled'],
   ['/k/mok.pub is not enrolled\n', 'not-enrolled'],
   ['/k/mok.pub is already in the enrollment request\n', 'requested'],
   ['/k/mok.pub is already in the MokX enrollment request\n', 'blocked'],
