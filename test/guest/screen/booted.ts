@@ -38,6 +38,11 @@ const SCREEN_STEPS = ['patch-xorg', 'watch-screen', 'restart-display-manager', '
 const ONLY = SCREEN_STEPS.flatMap(step => ['--only', step]);
 const DRIVER = ['vgpu-guest', 'apply', '--only', 'install-driver', '--json'] as const;
 
+/** As the remedy has it for who would end with the screen. */
+const REPLACE = ['systemd-run', '--quiet', '--wait', '--pipe', '--property=IgnoreOnIsolate=yes', ...DRIVER] as const;
+/** Lies there for as long as the screen is left. */
+const LEFT = '/run/vgpu-guest/left-graphical';
+
 /** Belongs to what stays when the screen is left. */
 const DAILY = `[Service]
 Type=oneshot
@@ -233,24 +238,32 @@ function checks(guest: Container, slot: Slot, signal: AbortSignal): readonly Che
       },
     ],
     [
-      'in the way that the remedy names it is replaced, and the screen comes back',
+      'when the power goes after the screen was left, the next boot shows it again',
+      async () => {
+        // at that boot its terminal would ask for the driver, too
+        await guest.succeed(['rm', SESSION]);
+        const cut = guest.execute(REPLACE, { deadlineMs: 5 * MINUTE_MS }).catch(() => undefined);
+        await guest.waitUntilSucceeds(['test', '-e', LEFT], MINUTE_MS);
+        await guest.waitUntilSucceeds(['sh', '-c', '! pgrep --exact Xorg'], MINUTE_MS);
+        await guest.crash();
+        await cut;
+        await guest.boot();
+        await guest.waitForUnit('graphical.target', 2 * MINUTE_MS);
+        await guest.waitUntilSucceeds(['pgrep', '--exact', 'Xorg'], MINUTE_MS);
+        await guest.fail(['test', '-e', LEFT], 1);
+      },
+    ],
+    [
+      'in the way that the remedy names the driver is replaced then, and the screen comes back',
       async () => {
         const before = await xServer();
-        const run = [
-          'systemd-run',
-          '--quiet',
-          '--wait',
-          '--pipe',
-          '--property=IgnoreOnIsolate=yes',
-          ...DRIVER,
-        ] as const;
-        const { outcome } = JSON.parse(await guest.succeed(run, { deadlineMs: 5 * MINUTE_MS })) as Applied;
+        const { outcome } = JSON.parse(await guest.succeed(REPLACE, { deadlineMs: 5 * MINUTE_MS })) as Applied;
         assert.equal(outcome, 'changed');
         assert.equal(await installed(), driver.version);
         await guest.waitForUnit('graphical.target', MINUTE_MS);
         await guest.waitUntilSucceeds(['pgrep', '--exact', 'Xorg']);
         assert.notEqual(await xServer(), before);
-        await guest.fail(['test', '-e', '/run/vgpu-guest/left-graphical'], 1);
+        await guest.fail(['test', '-e', LEFT], 1);
       },
     ],
   ];
