@@ -155,7 +155,7 @@ export function journey(guest: Container, traits: JourneyTraits, kernel: string,
       async () => {
         await guest.write('/root/hold-package-lock', packageManager.holdLock, 0o755);
         const lock = await guest.hold(['/root/hold-package-lock']);
-        const first = guest.fail(['vgpu-guest', 'apply'], 3, { deadlineMs: 4 * MINUTE_MS });
+        const first = guest.fail(['vgpu-guest', 'apply'], 3, { deadlineMs: 10 * MINUTE_MS });
         try {
           await Promise.race([guest.waitUntilSucceeds(packageManager.showsWaiting), first]);
           const second = await guest.fail(['vgpu-guest', 'apply'], 75);
