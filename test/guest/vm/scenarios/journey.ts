@@ -41,7 +41,7 @@ function checks(scene: Scene): readonly Check[] {
     [
       'apply installs what the build needs, blacklists nouveau, rebuilds the initrd and ends in a reboot',
       async () => {
-        await vm.fail(['vgpu-guest', 'apply'], 3, { deadlineMs: 10 * MINUTE_MS });
+        await vm.fail(['vgpu-guest', 'apply'], 3, { deadlineMs: 20 * MINUTE_MS });
         assert.equal(await boundDriver(vm), 'nouveau');
         await vm.succeed(['dpkg-query', '--status', `linux-headers-${kernel}`, 'dkms', 'gcc']);
         const inImage = await vm.succeed(['lsinitrd', '--file', BLACKLIST.slice(1), `/boot/initrd.img-${kernel}`]);
