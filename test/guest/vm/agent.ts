@@ -20,7 +20,7 @@ const ENVIRONMENT = {
   HOME: '/root',
 };
 /** An answer that takes longer than this will not come: the guest is busy, but not that busy. */
-const ANSWER_LIMIT_MS = 60_000;
+const ANSWER_LIMIT_MS = 240_000;
 const ASK_AGAIN_MS = 1_000;
 const CHUNK_BYTES = 512 * 1024;
 /** The agent puts it before the answer to guest-sync-delimited, so that a reader can drop what came before. */
