@@ -12,7 +12,7 @@ import { join, resolve } from 'node:path';
 import type { Argv } from '../../src/change.ts';
 import { buildStandInRun } from '../helpers/stand-in-run.ts';
 import { makeToken } from '../helpers/token.ts';
-import { isResumed, RESUME_UNIT } from './callers/bed.ts';
+import { bringProgram, isResumed, NODE, RESUME_UNIT } from './callers/bed.ts';
 import { type Check, indent, runInOrder, type Tally } from './checks.ts';
 import { type Container, createContainer } from './container.ts';
 import { GRANTING_SERVICE, HARDWARE, kernelOf, plugIn, powerOn } from './hardware.ts';
@@ -374,19 +374,6 @@ const REFUSAL = 'No pool features found for : NVIDIA RTX Virtual Workstation';
 interface PlannedStep {
   readonly id: string;
   readonly verdict: { readonly is: string };
-}
-
-/** What the bed binds into a guest that runs the built program, which has no Node of its own. */
-export const NODE = { from: process.execPath, to: '/usr/lib/vgpu-guest/node' };
-
-/** The built program, for a guest that gets it from no package. */
-export async function bringProgram(guest: Container): Promise<void> {
-  await guest.copyIn(join(PROJECT, 'dist/vgpu-guest.mjs'), '/usr/lib/vgpu-guest/vgpu-guest.mjs', 0o644);
-  await guest.write(
-    '/usr/bin/vgpu-guest',
-    `#!/bin/sh\nexec ${NODE.to} /usr/lib/vgpu-guest/vgpu-guest.mjs "$@"\n`,
-    0o755,
-  );
 }
 
 /** The guest's hardware, and the driver's package, the token and the configuration, as an operator would lay them out. */

@@ -19,7 +19,8 @@ const PACKAGE = 'NVIDIA-Linux-x86_64-570.211.01-grid.run';
 export const TOKEN = 'client_configuration_token.tok';
 export const CONFIG = '/etc/vgpu-guest/config.yaml';
 export const PROGRAM_LOG = '/var/log/vgpu-guest.log';
-const NODE = { from: process.execPath, to: '/usr/lib/vgpu-guest/node' };
+/** What the bed binds into a guest that runs the built program, which has no Node of its own. */
+export const NODE = { from: process.execPath, to: '/usr/lib/vgpu-guest/node' };
 const REPOSITORY = '/srv/packages';
 const REPOSITORY_LIST = 'sources.list.d/vgpu-guest.list';
 const MARKER = '/var/lib/vgpu-guest/resume.json';
@@ -77,8 +78,8 @@ export async function createCallerGuest(options: CallerGuestOptions): Promise<Co
   return guest;
 }
 
-/** The built program with its own Node. */
-async function bringProgram(guest: Container): Promise<void> {
+/** The built program, for a guest that gets it from no package. */
+export async function bringProgram(guest: Container): Promise<void> {
   await guest.copyIn(join(PROJECT, 'dist/vgpu-guest.mjs'), '/usr/lib/vgpu-guest/vgpu-guest.mjs', 0o644);
   await guest.write(
     '/usr/bin/vgpu-guest',

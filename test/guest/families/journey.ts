@@ -8,9 +8,10 @@
  * the packages of their repositories have their names and relations, with Debian's files in them and without signatures.
  */
 import { join, resolve } from 'node:path';
+import { bringProgram, NODE } from '../callers/bed.ts';
 import { type Check, indent, runInOrder, type Tally } from '../checks.ts';
 import { type Container, createContainer } from '../container.ts';
-import { boots, bringProgram, EVIDENCE, furnish, journey, NODE } from '../container-journey.ts';
+import { boots, EVIDENCE, furnish, journey } from '../container-journey.ts';
 import { HARDWARE, powerOn } from '../hardware.ts';
 import { requireMachine } from '../image.ts';
 import { buildPackage, PACKAGE_PROGRAMS } from '../packages.ts';
