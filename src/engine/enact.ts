@@ -21,6 +21,7 @@ import { awaitLicense } from './license/await-license.ts';
 import { fetchToken } from './license/fetch-token.ts';
 import { whyDead } from './license/why-dead.ts';
 import { addScreenUnit, removeUnit } from './own-units.ts';
+import { unknownFamily } from './packages/install-packages.ts';
 import { installRemembered } from './packages/install-remembered.ts';
 import { removePackages } from './packages/remove-packages.ts';
 import { freeName, rememberUnit } from './remember.ts';
@@ -151,7 +152,7 @@ async function install(
   { packages, welcome = [], without }: Extract<Enactable, { kind: 'install-packages' }>,
   { guest, config, family, tell }: Surroundings,
 ): Promise<void> {
-  if (!family) throw new AgentError('packages cannot be installed on an unknown distribution');
+  if (!family) throw unknownFamily('install', packages);
   const how = { family, lockTimeoutMs: config.lockTimeoutMs, tell };
   await installRemembered(guest, { ...how, packages, ...(without ? { without } : {}) });
   if (welcome.length === 0) return;

@@ -72,7 +72,10 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
       const bytes = await readFile(locate(root, from)).catch(cause => {
         throw fault(`${from} cannot be read`, from, cause);
       });
-      if (bytes.length > COPY_LIMIT) throw new AgentError(`${from} is larger than ${COPY_LIMIT} bytes: not copied`);
+      if (bytes.length > COPY_LIMIT)
+        throw new AgentError(`${from} is larger than ${COPY_LIMIT} bytes: not copied`, {
+          remedy: `see whether ${from} is the file that was meant`,
+        });
       await put(to, bytes, mode);
     },
 

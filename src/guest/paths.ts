@@ -28,7 +28,10 @@ export function locate(root: string, path: string, last: 'follow' | 'keep' = 'fo
       done.push(name);
       continue;
     }
-    if (++links > MOST_LINKS) throw new AgentError(`${path}: too many levels of symbolic links`);
+    if (++links > MOST_LINKS)
+      throw new AgentError(`${path}: too many levels of symbolic links`, {
+        remedy: `one of the links on its way leads back to itself (namei ${path} shows them): put it right`,
+      });
     if (target.startsWith('/')) done = [];
     pending = [...target.split('/'), ...pending];
   }

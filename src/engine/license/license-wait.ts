@@ -48,7 +48,10 @@ export async function waitForLicense({ guest, config, watcher, stop }: Wait): Pr
     if (!licensed) return { outcome: 'unlicensed', because: explanation, remedy };
     const second = await judge(look);
     if (second.outcome !== undefined) return second;
-    throw new AgentError(`nvidia-smi said that the guest is licensed, and now ${second.change.because}`);
+    throw new AgentError(`nvidia-smi said that the guest is licensed, and now ${second.change.because}`, {
+      remedy:
+        'run the same command of vgpu-guest again; journalctl -b -u nvidia-gridd.service says why the license went',
+    });
   }
 
   async function judge(seen: Look) {

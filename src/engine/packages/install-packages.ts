@@ -6,6 +6,7 @@ import { readSolution, type Solution } from '../../facts/gpu/cuda.ts';
 import { findManager } from '../../facts/prerequisites.ts';
 import { exitCodeWords } from '../../formats/signals.ts';
 import type { Guest, Outcome } from '../../guest/guest.ts';
+import { remedyFor } from '../failed-command.ts';
 import type { Tell } from '../tell.ts';
 
 /** How zypper, dnf, yum and apt-get say that no repository has a package; the first group is its name. */
@@ -62,7 +63,7 @@ export async function installPackages(guest: Guest, installation: Installation):
   const absent = unavailable(outcome, packages);
   if (absent.length > 0) throw await noProvider(guest, family, manager, absent);
   if (outcome.code === 0) return outcome.stdout;
-  if (!manager.noticeCodes?.includes(outcome.code)) throw new AgentError(endOf(argv, outcome));
+  if (!manager.noticeCodes?.includes(outcome.code)) throw failed(argv, outcome);
   tell.warn(endOf(argv, outcome));
   return outcome.stdout;
 
@@ -70,7 +71,7 @@ export async function installPackages(guest: Guest, installation: Installation):
     tell.warn(`an earlier run of ${manager.program} was cut; ${argv.join(' ')} puts that right`);
     const mended = await run(argv);
     if (mended.code === 0) return;
-    throw new AgentError(endOf(argv, mended), { remedy: `see what it says, and run ${argv.join(' ')} by hand` });
+    throw failed(argv, mended);
   }
 }
 
@@ -85,7 +86,14 @@ export async function uninstallPackages(guest: Guest, installation: Installation
   const { manager, run, lockWaitS } = await openManager(guest, installation, 'remove');
   const argv = manager.remove(installation.packages, lockWaitS);
   const outcome = await run(argv);
-  if (outcome.code !== 0 && !manager.noticeCodes?.includes(outcome.code)) throw new AgentError(endOf(argv, outcome));
+  if (outcome.code !== 0 && !manager.noticeCodes?.includes(outcome.code)) throw failed(argv, outcome);
+}
+
+/** Nobody knows the package manager of a distribution that is not known. */
+export function unknownFamily(verb: 'install' | 'remove', packages: readonly string[]): AgentError {
+  return new AgentError(`vgpu-guest does not know this distribution, and cannot ${verb} packages on it`, {
+    remedy: `${verb} by hand: ${packages.join(' ')}`,
+  });
 }
 
 /** The package manager, and how it is run: as soon as nobody else holds its lock. */
@@ -174,6 +182,10 @@ async function noProvider(guest: Guest, family: Family, { program }: PackageMana
   return new AgentError(`no repository of ${program} has ${absent.join(', ')}`, {
     remedy: sources.length > 0 ? `${sources.join('; ')}: ${enable}` : enable,
   });
+}
+
+function failed(argv: Argv, outcome: Outcome): AgentError {
+  return new AgentError(endOf(argv, outcome), { remedy: remedyFor(argv, outcome) });
 }
 
 /** `apt-get … ended with exit code 100`, and below it the lines that say why. */

@@ -4,7 +4,7 @@ import type { Family } from '../../facts/families.ts';
 import { findRemovable } from '../../facts/revert/added-packages.ts';
 import type { Guest } from '../../guest/guest.ts';
 import type { Tell } from '../tell.ts';
-import { uninstallPackages } from './install-packages.ts';
+import { uninstallPackages, unknownFamily } from './install-packages.ts';
 
 /** Takes packages away, if that still touches no other one. */
 export async function removePackages(
@@ -12,7 +12,7 @@ export async function removePackages(
   packages: readonly string[],
   { family, config, tell }: { readonly family: Family | undefined; readonly config: Config; readonly tell: Tell },
 ): Promise<void> {
-  if (!family) throw new AgentError('packages cannot be removed on an unknown distribution');
+  if (!family) throw unknownFamily('remove', packages);
   const { removable, problem } = await findRemovable(guest, family, packages);
   const kept = packages.filter(name => !removable.includes(name));
   if (kept.length > 0) {

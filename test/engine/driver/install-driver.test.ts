@@ -213,7 +213,8 @@ describe('what holds the GPU', () => {
       fault: 'failed',
       message:
         'systemctl isolate multi-user.target ended with exit code 1\n  Failed to start multi-user.target: Access denied',
-      remedy: undefined,
+      remedy:
+        'see what it says, run systemctl isolate multi-user.target by hand until it ends well, then run the same command of vgpu-guest again',
     });
   });
 });

@@ -104,7 +104,8 @@ exit 104`;
       fault: 'failed',
       message:
         'zypper --non-interactive install --no-recommends gcc ended with exit code 4\n  Problem: nothing provides libfoo needed by gcc',
-      remedy: undefined,
+      remedy:
+        'see what it says, run zypper --non-interactive install --no-recommends gcc by hand until it ends well, then run the same command of vgpu-guest again',
     });
   });
 });
