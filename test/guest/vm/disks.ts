@@ -328,5 +328,11 @@ const FILES: Readonly<Record<string, string>> = {
     `omit_dracutmodules+=" ${OMITTED.join(' ')} "`,
     '',
   ].join('\n'),
-  'usr/bin/vgpu-guest': '#!/bin/sh\nexec /usr/lib/vgpu-guest/node /usr/lib/vgpu-guest/vgpu-guest.mjs "$@"\n',
+  // what the executable that ships has in it: V8 need not compile the program at every start
+  'usr/bin/vgpu-guest': [
+    '#!/bin/sh',
+    'export NODE_COMPILE_CACHE=/var/cache/compiled',
+    'exec /usr/lib/vgpu-guest/node /usr/lib/vgpu-guest/vgpu-guest.mjs "$@"',
+    '',
+  ].join('\n'),
 };

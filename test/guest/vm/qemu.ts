@@ -45,8 +45,13 @@ const SOCKET_LIMIT_MS = 60_000;
 /** A kernel that KVM runs has said its name long before. */
 const KVM_LIMIT_MS = 10_000;
 
-/** Without the long string instructions, which the kernel copies memory with where it sees them, and which QEMU translates byte by byte. */
-const TRANSLATED_CPU = arch() === 'arm64' ? 'max' : 'max,-erms,-fsrm';
+/**
+ * Without the long string instructions, which the kernel copies memory with where it sees them, and which QEMU translates byte by byte;
+ * and without what a guest loads large modules for that it has no use of.
+ */
+const TRANSLATED_CPU = arch() === 'arm64' ? 'max' : 'max,-erms,-fsrm,-svm';
+/** Every device of the board's own that is left out is one that an emulated kernel need not probe. */
+const BOARD = arch() === 'arm64' ? 'virt' : 'q35,sata=off,smbus=off,i8042=off';
 
 /** KVM where it really runs a guest, else QEMU's own translation. */
 let accelerator: Promise<readonly string[]> | undefined;
@@ -135,9 +140,8 @@ async function watchMonitor(path: string, tell: (why: End) => void): Promise<voi
 }
 
 async function chooseAccelerator({ emulator, kernel }: Machine): Promise<readonly string[]> {
-  const board = arch() === 'arm64' ? 'virt' : 'q35';
-  const translated = ['-machine', board, '-accel', 'tcg,thread=multi,tb-size=512', '-cpu', TRANSLATED_CPU];
-  const native = ['-machine', board, '-accel', 'kvm', '-cpu', 'host'];
+  const translated = ['-machine', BOARD, '-accel', 'tcg,thread=multi,tb-size=512', '-cpu', TRANSLATED_CPU];
+  const native = ['-machine', BOARD, '-accel', 'kvm', '-cpu', 'host'];
   return (await exists('/dev/kvm')) && (await boots([...emulator, ...native], kernel)) ? native : translated;
 }
 
