@@ -37,6 +37,8 @@ describe('a guest whose kernel loads signed modules only', () => {
       4,
       { because: expect.stringContaining('/var/lib/dkms/mok.key and /var/lib/dkms/mok.pub are not there') },
     ]);
+    for (const id of ['restart-gridd', 'await-license'])
+      expect(stepOf(none, id)?.remedy).toContain('do what install-driver says');
     expect(changes(guest)).toEqual([]);
 
     giveKey(guest);

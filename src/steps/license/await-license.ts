@@ -4,6 +4,7 @@ import type { SmiFact, SmiGpu, SmiLicense } from '../../facts/gpu/smi.ts';
 import { asksForLicense, virtualization } from '../../facts/license/licensing.ts';
 import { featureOfProduct } from '../../formats/gpu/nvidia-smi.ts';
 import { defineStep } from '../step.ts';
+import { bringDriver } from './missing-driver.ts';
 import { restartGridd } from './restart-gridd.ts';
 
 /** The proof: nvidia-smi, and nothing else, says whether the guest is licensed. */
@@ -20,7 +21,8 @@ export const awaitLicense = defineStep({
     if (['leave-nouveau', 'install-driver'].some(id => ahead.has(id))) {
       return needed ? wait('the driver is about to be installed') : settled('no license is asked for');
     }
-    if (!smi.answers) return asked ? unanswered(smi, wait) : settled(`no license is asked for, and ${smi.problem}`);
+    if (!smi.answers)
+      return asked ? unanswered(config, smi, wait) : settled(`no license is asked for, and ${smi.problem}`);
     if (smi.gpus.some(({ mode }) => mode === 'host-vgpu' || mode === 'host-vsga')) return ON_THE_HOST;
     const kept = keptProduct(config, smi);
     if (kept !== undefined) {
@@ -165,6 +167,7 @@ function byExpiry(one: SmiLicense, other: SmiLicense): number {
 }
 
 function unanswered(
+  config: Config,
   { problem, code }: Extract<SmiFact, { answers: false }>,
   wait: (because: string) => Verdict,
 ): Verdict {
@@ -173,7 +176,7 @@ function unanswered(
   return blocked(
     `a license is asked for, and ${problem}`,
     code === ABSENT
-      ? 'set driver.package in /etc/vgpu-guest/config.yaml to the -grid.run of the vGPU release that the host runs'
+      ? bringDriver(config)
       : 'reboot the guest if the driver was just installed or upgraded; else look for NVRM in dmesg',
   );
 }

@@ -5,6 +5,7 @@ import { failureOf, GRIDD_BINARY, GRIDD_UNIT, isRunning } from '../../facts/lice
 import { asksForLicense, virtualization } from '../../facts/license/licensing.ts';
 import { defineStep } from '../step.ts';
 import { configureGridd } from './configure-gridd.ts';
+import { bringDriver } from './missing-driver.ts';
 import { placeToken } from './place-token.ts';
 
 /** Lets the daemon run with what lies on disk now: it reads its files when it starts, and never starts again by itself. */
@@ -27,7 +28,7 @@ export const restartGridd = defineStep({
     if (unit.load === 'masked' && needed) {
       return blocked(`${GRIDD_UNIT} is masked, so that it cannot start`, `systemctl unmask ${GRIDD_UNIT}`);
     }
-    if (unit.load !== 'loaded' || !facts.gridd.binary) return asked ? absent(facts) : settled(NOT_NEEDED);
+    if (unit.load !== 'loaded' || !facts.gridd.binary) return asked ? absent(config, facts) : settled(NOT_NEEDED);
 
     const because = staleness(config, facts, ahead);
     if (!isRunning(unit) && !needed) return settled(NOT_NEEDED);
@@ -65,13 +66,10 @@ const enable: Change = {
 };
 
 /** Why there is no daemon to restart, as far as it can be seen. */
-function absent({ gridd, driver }: Reads) {
+function absent(config: Config, { gridd, driver }: Reads) {
   const version = driver.onDisk ?? driver.installed ?? driver.loaded;
   if (version === undefined) {
-    return blocked(
-      'a license is asked for, and no NVIDIA driver is installed',
-      'set driver.package in /etc/vgpu-guest/config.yaml to the -grid.run of the vGPU release that the host runs',
-    );
+    return blocked('a license is asked for, and no NVIDIA driver is installed', bringDriver(config));
   }
   const lacking = gridd.binary ? `no ${GRIDD_UNIT} that systemd can load (${gridd.unit.load})` : `no ${GRIDD_BINARY}`;
   return blocked(

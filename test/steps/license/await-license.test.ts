@@ -123,6 +123,12 @@ describe('a guest for which a license is asked', () => {
     });
   });
 
+  it('whose driver is asked for, and did not come, is sent to the step that says why', () => {
+    const given = { ...TOKEN, driver: { package: '/opt/NVIDIA-Linux-x86_64-570.211.01-grid.run' } };
+    expect(judge(given, silent(127))).toMatchObject({ remedy: expect.stringMatching(/^do what install-driver says/) });
+    expect(judge(TOKEN, silent(127))).toMatchObject({ remedy: expect.stringMatching(/^set driver\.package/) });
+  });
+
   it('by pass-through is not licensed by the product that stands for no license', () => {
     const applications = license('licensed', { product: 'NVIDIA Virtual Applications', raw: 'Licensed (Expiry: N/A)' });
     expect(judge(VWS, smi(gpu('pass-through', applications))).is).toBe('due');

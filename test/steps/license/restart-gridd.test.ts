@@ -176,6 +176,15 @@ describe('a guest for which a license is asked', () => {
   });
 });
 
+it('whose driver is asked for, and did not come, is sent to the step that says why', () => {
+  const settings = { ...TOKEN, driver: { package: '/opt/NVIDIA-Linux-x86_64-570.211.01-grid.run' } };
+  const given = { unit: NOT_FOUND, gridd: { binary: false }, version: undefined };
+  expect(judge(settings, given)).toMatchObject({
+    is: 'blocked',
+    remedy: 'do what install-driver says; where --only or --skip leaves that step out, run vgpu-guest apply with it',
+  });
+});
+
 it('without systemd is blocked before a driver is installed that would find no place for its unit', () => {
   const given = { unit: { ...NOT_FOUND, load: 'unknown', active: 'unknown' }, gridd: { binary: false } };
   expect(judge(TOKEN, { ...given, ahead: ['install-driver'] })).toMatchObject({
