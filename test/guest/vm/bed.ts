@@ -14,6 +14,7 @@ export interface Scenario {
   readonly furnishing: Furnishing;
   readonly gpus?: readonly string[];
   readonly vga?: true;
+  readonly secureBoot?: true;
   /** Words on the kernel's command line. */
   readonly append?: readonly string[];
   readonly checks: (scene: Scene) => readonly Check[];
@@ -46,7 +47,7 @@ const EVIDENCE = [PROGRAM_LOG, '/var/log/nvidia-installer.log', '/var/log/apt/te
 
 /** Plays a scenario on a guest of its own. */
 export async function play(scenario: Scenario, log: (line: string) => void, signal: AbortSignal): Promise<Tally> {
-  const { name, furnishing, gpus = [VGPU], vga, append } = scenario;
+  const { name, furnishing, gpus = [VGPU], vga, secureBoot, append } = scenario;
   const disks = await openDisks(furnishing, log, signal);
   await using service = await startLicenseService({ hosts: [SERVICE_NAME, SERVICE_ADDRESS], signal });
   await using vm = await createVm({
@@ -56,6 +57,7 @@ export async function play(scenario: Scenario, log: (line: string) => void, sign
     log,
     signal,
     ...(vga ? { vga } : {}),
+    ...(secureBoot ? { secureBoot } : {}),
     ...(append ? { append } : {}),
   });
   // awaited here: the guest goes when this function ends
@@ -101,9 +103,10 @@ export async function bring(vm: Vm, run: StandInRun): Promise<void> {
   await vm.write(`/opt/${run.name}`, run.bytes, 0o755);
 }
 
-/** The configuration that asks for this package and for a license by token. */
-export async function configure(vm: Vm, run: StandInRun): Promise<void> {
-  const text = `driver:\n  package: /opt/${run.name}\nlicense:\n  token: ${TOKEN}\n  timeout: 120s\n`;
+/** The configuration that asks for this package, with more about the driver, and for a license by token. */
+export async function configure(vm: Vm, run: StandInRun, more: Readonly<Record<string, string>> = {}): Promise<void> {
+  const driver = Object.entries({ package: `/opt/${run.name}`, ...more }).map(([key, value]) => `  ${key}: ${value}\n`);
+  const text = `driver:\n${driver.join('')}license:\n  token: ${TOKEN}\n  timeout: 120s\n`;
   await vm.write(CONFIG, text, 0o644);
 }
 
@@ -120,6 +123,12 @@ export async function listing(vm: Vm, folders: readonly string[]): Promise<reado
   const shape = '%p %y %m %U:%G %s %T@ %i\\n';
   const { stdout } = await vm.execute(['find', ...folders, '-printf', shape], { deadlineMs: MINUTE_MS });
   return stdout.split('\n').sort();
+}
+
+/** The lines of two listings that the other one has not got. */
+export function differing(before: readonly string[], after: readonly string[]): readonly string[] {
+  const [old, present] = [new Set(before), new Set(after)];
+  return [...after.filter(line => !old.has(line)), ...before.filter(line => !present.has(line))];
 }
 
 /** The driver to which the GPU is bound. */

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 
-/** What a boot loader takes from a guest's /boot. */
+/** What a boot loader takes from a guest's /boot, byte for byte. */
 export interface Bootable {
   readonly release: string;
   readonly kernel: string;
@@ -30,7 +30,7 @@ export async function loadFromBootDisk(disk: string, folder: string, wanted?: st
   const [kernel, initrd] = [join(folder, 'vmlinuz'), join(folder, 'initrd')];
   await dump(disk, `vmlinuz-${release}`, kernel);
   await dump(disk, image, initrd);
-  return { release, kernel: (await unpack(kernel, folder)) ?? kernel, initrd };
+  return { release, kernel, initrd };
 }
 
 /** Where the boot protocol of x86 (Documentation/arch/x86/boot.rst) has what counts here. */
@@ -40,17 +40,17 @@ const SECTOR = 512;
 const XZ = Buffer.from('fd377a585a00', 'hex');
 
 /**
- * The kernel that lies packed in its own unpacker, which an emulated processor is busy with for some seconds; undefined: it is packed in
- * another way, and has to do that itself.
+ * The kernel that lies packed in its own unpacker, which an emulated processor is busy with for some seconds; or as it is, where it is
+ * packed in another way, and has to do that itself.
  */
-async function unpack(file: string, folder: string): Promise<string | undefined> {
+export async function unpack(file: string, folder: string): Promise<string> {
   const image = await readFile(file);
-  if (image.toString('latin1', HEADER.magic, HEADER.magic + 4) !== 'HdrS') return undefined;
-  if (image.readUInt16LE(HEADER.version) < WITH_PAYLOAD) return undefined;
+  if (image.toString('latin1', HEADER.magic, HEADER.magic + 4) !== 'HdrS') return file;
+  if (image.readUInt16LE(HEADER.version) < WITH_PAYLOAD) return file;
   const start = ((image[HEADER.setupSectors] ?? 0) + 1) * SECTOR + image.readUInt32LE(HEADER.payloadOffset);
   // its last four bytes are how long it will be
   const packed = image.subarray(start, start + image.readUInt32LE(HEADER.payloadLength) - 4);
-  if (!packed.subarray(0, XZ.length).equals(XZ)) return undefined;
+  if (!packed.subarray(0, XZ.length).equals(XZ)) return file;
   const unpacked = join(folder, 'vmlinux');
   const { stdout } = await execa('xz', ['--decompress', '--stdout'], {
     input: packed,

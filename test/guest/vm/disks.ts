@@ -17,6 +17,7 @@ import { execa } from 'execa';
 import { CACHE, DEBIAN_ARCHITECTURE, openImage } from '../image.ts';
 import { buildSilicon } from '../silicon/build.ts';
 import { openEmulator } from './emulator.ts';
+import { type KeyPair, makeKey } from './keys.ts';
 
 /** The disks of a guest that has never booted; nobody writes into them. */
 export interface Disks {
@@ -26,6 +27,8 @@ export interface Disks {
   readonly kernel: string;
   /** How the QEMU is called that boots them. */
   readonly emulator: readonly string[];
+  /** What the guest's own module is signed with, for guests whose kernel asks for that. */
+  readonly certificate: string;
 }
 
 /** bare: what the driver's build needs is in a package repository of the guest; ready: it is installed. */
@@ -58,7 +61,10 @@ const PREREQUISITES = [
   'pkg-config',
   `linux-headers-${DEBIAN_ARCHITECTURE}`,
 ];
+/** What a guest under Secure Boot installs to see which keys are enrolled. */
+const KEY_TOOLS = ['mokutil'];
 const REPOSITORY = '/srv/packages';
+const CERTIFICATE = 'silicon.der';
 const ROOT_SIZE = '6G';
 /** As small as cloud images have it. */
 const BOOT_SIZE = '500M';
@@ -79,7 +85,8 @@ export async function openDisks(
   const home = join(CACHE, `disks-${furnishing}-${await recipeHash(image)}`);
   const kernel = await onlyKernel(image);
   const emulator = await openEmulator(log, signal);
-  const disks = { root: join(home, 'root.ext4'), boot: join(home, 'boot.ext4'), kernel, emulator };
+  const at = (name: string) => join(home, name);
+  const disks = { root: at('root.ext4'), boot: at('boot.ext4'), certificate: at(CERTIFICATE), kernel, emulator };
   if (await stat(home).catch(() => undefined)) {
     await utimes(home, new Date(), new Date());
     return disks;
@@ -92,7 +99,8 @@ export async function openDisks(
     await Promise.all(['tree', 'layer', 'work', 'headers', 'disks'].map(name => mkdir(join(draft, name))));
     const layers = `lowerdir=${image},upperdir=${join(draft, 'layer')},workdir=${join(draft, 'work')}`;
     await execa('mount', ['-t', 'overlay', 'overlay', '-o', layers, tree]);
-    await furnish({ tree, headers: join(draft, 'headers'), kernel, furnishing, signal });
+    const key = { secret: join(draft, 'silicon.key'), certificate: join(draft, 'disks', CERTIFICATE) };
+    await furnish({ tree, headers: join(draft, 'headers'), kernel, furnishing, key, signal });
     await makeDisk(join(draft, 'disks/boot.ext4'), join(tree, 'boot'), BOOT_SIZE);
     await rm(join(tree, 'boot'), { recursive: true });
     await mkdir(join(tree, 'boot'));
@@ -115,11 +123,13 @@ interface Site {
   readonly headers: string;
   readonly kernel: string;
   readonly furnishing: Furnishing;
+  /** Goes with the draft once the guest's own modules are signed; its certificate stays. */
+  readonly key: KeyPair;
   readonly signal: AbortSignal;
 }
 
 async function furnish(site: Site): Promise<void> {
-  const { tree, headers, kernel, furnishing } = site;
+  const { tree, headers, kernel, furnishing, key } = site;
   const put = async (path: string, text: string, mode = 0o644) => {
     await mkdir(dirname(join(tree, path)), { recursive: true });
     await writeFile(join(tree, path), text);
@@ -129,11 +139,14 @@ async function furnish(site: Site): Promise<void> {
   await mkdir(join(tree, 'usr/lib/vgpu-guest'), { recursive: true });
   await execa('strip', ['-o', join(tree, 'usr/lib/vgpu-guest/node'), process.execPath]);
   await fillRepository(site);
+  await makeKey(key, 'silicon');
   for (const release of [kernel, secondKernel(kernel)]) {
     const modules = join(tree, 'usr/lib/modules', release, 'updates');
     await mkdir(modules, { recursive: true });
     const silicon = await buildSilicon({ root: headers, kernel: release, signal: site.signal });
     await copyFile(silicon, join(modules, 'silicon.ko'));
+    const sign = join(headers, 'usr/src', `linux-headers-${release}`, 'scripts/sign-file');
+    await execa(sign, ['sha256', key.secret, key.certificate, join(modules, 'silicon.ko')]);
   }
   const commands = [
     ['depmod', kernel],
@@ -169,6 +182,7 @@ async function fillRepository(site: Site): Promise<void> {
   const kernels = [kernel, secondKernel(kernel)];
   const wanted = [
     ...PREREQUISITES,
+    ...KEY_TOOLS,
     ...kernels.map(name => `linux-headers-${name}`),
     `linux-image-${secondKernel(kernel)}`,
   ];

@@ -1,7 +1,7 @@
 /**
  * The journey in virtual machines: a Debian's own kernel, nouveau, systemd, dracut, apt, DKMS and a compiler are the real ones.
  * Not real: the silicon of the GPU (a kernel module puts its PCI function on a bus), NVIDIA's package and what it installs, the license
- * service, and the boot loader, which is this test bed's own.
+ * service, and the boot loader, which is this test bed's own; under Secure Boot firmware, shim and GRUB are Debian's.
  *
  *   node test/guest/vm/main.ts [SCENARIO…] [--cuts N] [--seed N]
  */
@@ -19,6 +19,7 @@ import { eras } from './scenarios/eras.ts';
 import { hardware } from './scenarios/hardware.ts';
 import { journey } from './scenarios/journey.ts';
 import { kernels } from './scenarios/kernels.ts';
+import { secureBoot } from './scenarios/secure-boot.ts';
 import { playTerminal } from './scenarios/terminal.ts';
 
 const USUAL_CUTS = '3';
@@ -32,7 +33,7 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<Tally
   const seed = Number(values.seed ?? Date.now() % 1_000_000);
   const cuts = cutsScenario('cuts', chooseCuts(Number(values.cuts), seed));
   // the longest ones first
-  const all: readonly Scenario[] = [cuts, journey, eras, kernels, cloudInit, hardware];
+  const all: readonly Scenario[] = [cuts, journey, eras, kernels, secureBoot, cloudInit, hardware];
   const stories: readonly Story[] = [
     ...all.map(scenario => ({
       name: scenario.name,

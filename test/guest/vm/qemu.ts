@@ -13,9 +13,9 @@ export interface Machine {
   readonly emulator: readonly string[];
   /** Where its sockets lie. */
   readonly folder: string;
+  /** The kernel that it comes to run. */
   readonly kernel: string;
-  readonly initrd: string;
-  readonly append: string;
+  readonly start: DirectStart | UefiStart;
   readonly disks: readonly { readonly path: string; readonly format: 'raw' | 'qcow2' }[];
   readonly memoryMiB: number;
   /** The console is written into this file, or it is the terminal of the caller. */
@@ -24,11 +24,27 @@ export interface Machine {
   readonly vga?: true;
 }
 
+/** QEMU itself is the boot loader. */
+interface DirectStart {
+  readonly initrd: string;
+  readonly append: string;
+}
+
+/** A firmware starts what it finds in a folder, which it is shown as a disk, and may ask somebody at the console. */
+export interface UefiStart {
+  readonly firmware: string;
+  /** The firmware's and the guest's. */
+  readonly variables: string;
+  readonly systemPartition: string;
+}
+
 /** Why a machine is off: the guest asked for a reboot, or for power off, or it was cut. */
 export type End = 'reset' | 'shutdown' | 'cut';
 
 export interface Qemu {
   readonly agentSocket: string;
+  /** What is typed and shown at the console of a machine with a firmware. */
+  readonly consoleSocket: string;
   readonly ended: Promise<End>;
   isOn(): boolean;
   /** The power goes. */
@@ -50,16 +66,22 @@ const KVM_LIMIT_MS = 10_000;
  * and without what a guest loads large modules for that it has no use of.
  */
 const TRANSLATED_CPU = arch() === 'arm64' ? 'max' : 'max,-erms,-fsrm,-svm';
-/** Every device of the board's own that is left out is one that an emulated kernel need not probe. */
-const BOARD = arch() === 'arm64' ? 'virt' : 'q35,sata=off,smbus=off,i8042=off';
+/** Every device of the board's own that is left out is one that an emulated kernel need not probe; a firmware reboots by the last one. */
+const BOARD = arch() === 'arm64' ? 'virt' : 'q35,sata=off,smbus=off';
+const WITHOUT_FIRMWARE = arch() === 'arm64' ? BOARD : `${BOARD},i8042=off`;
 
 /** KVM where it really runs a guest, else QEMU's own translation. */
 let accelerator: Promise<readonly string[]> | undefined;
 
 export async function startQemu(machine: Machine, signal: AbortSignal): Promise<Qemu> {
   accelerator ??= chooseAccelerator(machine);
-  const [agentSocket, monitor] = [join(machine.folder, 'agent'), join(machine.folder, 'monitor')];
-  const argv = [...(await accelerator), ...hardware(machine, agentSocket, monitor)];
+  const [agentSocket, consoleSocket] = [join(machine.folder, 'agent'), join(machine.folder, 'console')];
+  const monitor = join(machine.folder, 'monitor');
+  const argv = [
+    ...(await accelerator),
+    ...hardware(machine, { agentSocket, consoleSocket, monitor }),
+    ...boot(machine),
+  ];
   const onTerminal = machine.console === 'terminal';
   // a group of its own: Ctrl-C is for the test, which then ends the guest
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...machine.emulator, ...argv], {
@@ -93,6 +115,7 @@ export async function startQemu(machine: Machine, signal: AbortSignal): Promise<
   }
   return {
     agentSocket,
+    consoleSocket,
     ended,
     isOn,
     cut: async () => {
@@ -102,26 +125,54 @@ export async function startQemu(machine: Machine, signal: AbortSignal): Promise<
   };
 }
 
-function hardware(machine: Machine, agentSocket: string, monitor: string): readonly string[] {
-  const drives = machine.disks.flatMap(({ path, format }) => [
-    '-drive',
+interface Sockets {
+  readonly agentSocket: string;
+  readonly consoleSocket: string;
+  readonly monitor: string;
+}
+
+function hardware(machine: Machine, { agentSocket, consoleSocket, monitor }: Sockets): readonly string[] {
+  const drives = machine.disks.flatMap(({ path, format }, index) => [
     // the host's cache is the disk: what the guest has flushed outlives its power cut, and this machine is not cut
-    `file=${path},format=${format},if=virtio,cache=unsafe`,
+    ...['-drive', `file=${path},format=${format},if=none,id=disk${index},cache=unsafe`],
+    // the guest names them in the order of their devices
+    ...['-device', `virtio-blk-pci,drive=disk${index}`],
   ]);
-  const output = machine.console === 'terminal' ? 'stdio,signal=off' : `file,path=${machine.console.file},append=on`;
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-m', String(machine.memoryMiB), '-smp', '1'],
-    ...['-kernel', machine.kernel, '-initrd', machine.initrd, '-append', machine.append],
     ...drives,
     ...['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net'],
     ...['-device', 'virtio-rng-pci'],
     ...['-device', 'virtio-serial', '-chardev', `socket,id=agent,path=${agentSocket},server=on,wait=off`],
     ...['-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0'],
-    ...['-chardev', `${output},id=console`, '-serial', 'chardev:console'],
+    ...['-chardev', `${consoleOf(machine, consoleSocket)},id=console`, '-serial', 'chardev:console'],
     ...['-qmp', `unix:${monitor},server=on,wait=off`],
     ...(machine.vga ? ['-device', 'VGA'] : []),
   ];
+}
+
+function boot({ kernel, start }: Machine): readonly string[] {
+  if ('append' in start) {
+    const { initrd, append } = start;
+    return ['-machine', WITHOUT_FIRMWARE, '-kernel', kernel, '-initrd', initrd, '-append', append];
+  }
+  const { firmware, variables, systemPartition } = start;
+  return [
+    ...['-machine', BOARD],
+    ...['-drive', `if=pflash,unit=0,format=raw,file=${firmware},readonly=on`],
+    ...['-drive', `if=pflash,unit=1,format=raw,file=${variables},cache=unsafe`],
+    // what the firmware protects is changed by the firmware alone
+    ...['-global', 'driver=cfi.pflash01,property=secure,value=on'],
+    ...['-blockdev', `driver=vvfat,node-name=esp,dir=${systemPartition},read-only=on`],
+    ...['-device', 'virtio-blk-pci,drive=esp,bootindex=0'],
+  ];
+}
+
+function consoleOf({ console, start }: Machine, socket: string): string {
+  if (console === 'terminal') return 'stdio,signal=off';
+  if ('append' in start) return `file,path=${console.file},append=on`;
+  return `socket,path=${socket},server=on,wait=off,logfile=${console.file},logappend=on`;
 }
 
 /** Speaks QMP just enough to hear why the guest is off. */
@@ -140,9 +191,11 @@ async function watchMonitor(path: string, tell: (why: End) => void): Promise<voi
 }
 
 async function chooseAccelerator({ emulator, kernel }: Machine): Promise<readonly string[]> {
-  const translated = ['-machine', BOARD, '-accel', 'tcg,thread=multi,tb-size=512', '-cpu', TRANSLATED_CPU];
-  const native = ['-machine', BOARD, '-accel', 'kvm', '-cpu', 'host'];
-  return (await exists('/dev/kvm')) && (await boots([...emulator, ...native], kernel)) ? native : translated;
+  const translated = ['-accel', 'tcg,thread=multi,tb-size=512', '-cpu', TRANSLATED_CPU];
+  const native = ['-accel', 'kvm', '-cpu', 'host'];
+  return (await exists('/dev/kvm')) && (await boots([...emulator, '-machine', BOARD, ...native], kernel))
+    ? native
+    : translated;
 }
 
 async function boots([program = '', ...argv]: readonly string[], kernel: string): Promise<boolean> {

@@ -6,8 +6,10 @@ import type { Outcome } from '../../../src/guest/guest.ts';
 import { CACHE } from '../image.ts';
 import { createVerbs, type RealGuest, tail, tellOf, within } from '../real-guest.ts';
 import { type Agent, connectAgent } from './agent.ts';
-import { loadFromBootDisk } from './boot-loader.ts';
+import { type Bootable, loadFromBootDisk, unpack } from './boot-loader.ts';
+import { type Answer, answerAtConsole } from './console.ts';
 import type { Disks } from './disks.ts';
+import { openFirmware } from './firmware.ts';
 import { type End, type Qemu, startQemu, tailOfConsole } from './qemu.ts';
 
 /** A guest in a virtual machine. */
@@ -16,6 +18,8 @@ export interface Vm extends RealGuest {
   waitForEnd(): Promise<End>;
   /** Waits until the guest reboots by itself, and boots it again. */
   waitForReboot(deadlineMs?: number): Promise<void>;
+  /** Reboots into what asks at the console before any kernel, answers it, and boots again when it has had its answers. */
+  rebootAndAnswer(answers: readonly Answer[]): Promise<void>;
   /** Starts a program and returns how it will end. */
   start(argv: Argv): Promise<{ ended(deadlineMs: number): Promise<Outcome> }>;
   isOn(): boolean;
@@ -36,6 +40,8 @@ export interface VmOptions {
   /** As the kernel module of the GPU reads them: domain:bus:device.function/vendor:device/class/vgpu|plain. */
   readonly gpus: readonly string[];
   readonly vga?: true;
+  /** A firmware with Secure Boot, to which the bed's own kernel module is known, starts Debian's boot loaders. */
+  readonly secureBoot?: true;
   /** Words on the kernel's command line; later ones win. */
   readonly append?: readonly string[];
   /** The guest's console is the terminal of the caller, and not a file. */
@@ -59,6 +65,8 @@ export async function createVm(options: VmOptions): Promise<Vm> {
   await execa('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', options.disks.root, '-F', 'raw', root]);
   await execa('cp', ['--sparse=always', options.disks.boot, boot]);
   const { name, log, signal } = options;
+  const firmware = options.secureBoot ? await openFirmware(log, signal) : undefined;
+  await firmware?.makeVariables(at('variables'), options.disks.certificate);
   const tell = tellOf(options);
   const verbs = createVerbs({ name, deadlineMs: DEADLINE_MS, look, log, signal });
   let words: readonly string[] = options.append ?? [];
@@ -67,16 +75,19 @@ export async function createVm(options: VmOptions): Promise<Vm> {
   let machine: Qemu | undefined;
   let agent: Agent | undefined;
 
-  async function start(deadlineMs = BOOT_LIMIT_MS): Promise<void> {
-    const startedMs = performance.now();
-    const taken = await loadFromBootDisk(boot, home, release);
-    await Promise.all([rm(at('agent'), { force: true }), rm(at('monitor'), { force: true })]);
+  async function prepare(taken: Bootable) {
+    const append = commandLine(options.gpus, words);
+    if (!firmware) return { kernel: await unpack(taken.kernel, home), start: { initrd: taken.initrd, append } };
+    await firmware.fillSystemPartition(at('esp'), taken, append);
+    return { kernel: taken.kernel, start: firmware.start(at('variables'), at('esp')) };
+  }
+
+  async function powerOn(taken: Bootable): Promise<Qemu> {
+    await Promise.all(['agent', 'monitor', 'console'].map(socket => rm(at(socket), { force: true })));
     const hardware = {
       emulator: options.disks.emulator,
       folder: home,
-      kernel: taken.kernel,
-      initrd: taken.initrd,
-      append: commandLine(options.gpus, words),
+      ...(await prepare(taken)),
       disks: [
         { path: root, format: 'qcow2' as const },
         { path: boot, format: 'raw' as const },
@@ -85,9 +96,15 @@ export async function createVm(options: VmOptions): Promise<Vm> {
       console: options.onTerminal ? ('terminal' as const) : { file: consoleLog },
       ...(options.vga ? { vga: true as const } : {}),
     };
-    const qemu = await startQemu(hardware, signal);
-    machine = qemu;
+    machine = await startQemu(hardware, signal);
     agent = undefined;
+    return machine;
+  }
+
+  async function start(deadlineMs = BOOT_LIMIT_MS): Promise<void> {
+    const startedMs = performance.now();
+    const taken = await loadFromBootDisk(boot, home, release);
+    const qemu = await powerOn(taken);
     try {
       const early = qemu.ended.then(end => {
         throw new Error(`the guest is off again (${end})`);
@@ -125,18 +142,36 @@ export async function createVm(options: VmOptions): Promise<Vm> {
     return agent;
   }
 
-  async function waitForReboot(deadlineMs = BOOT_LIMIT_MS): Promise<void> {
+  async function waitForReset(deadlineMs: number): Promise<void> {
     const startedMs = performance.now();
     const end = await within(deadlineMs, 'the guest to reboot', requireMachineOn().ended, signal);
     if (end !== 'reset') throw new Error(`the guest did not reboot: ${end}\n${await tailOfConsole(consoleLog)}`);
     tell('reboot', 'the guest is down', startedMs);
+  }
+
+  async function waitForReboot(deadlineMs = BOOT_LIMIT_MS): Promise<void> {
+    await waitForReset(deadlineMs);
     await start();
   }
 
-  async function reboot(deadlineMs = BOOT_LIMIT_MS): Promise<void> {
+  async function askForReboot(): Promise<void> {
     // the shutdown may be faster than the answer
     await look(['systemctl', 'reboot'], DEADLINE_MS, {}).catch(() => signal.throwIfAborted());
+  }
+
+  async function reboot(deadlineMs = BOOT_LIMIT_MS): Promise<void> {
+    await askForReboot();
     await waitForReboot(deadlineMs);
+  }
+
+  async function rebootAndAnswer(answers: readonly Answer[]): Promise<void> {
+    await askForReboot();
+    await waitForReset(BOOT_LIMIT_MS);
+    const startedMs = performance.now();
+    const { consoleSocket } = await powerOn(await loadFromBootDisk(boot, home, release));
+    await answerAtConsole(consoleSocket, answers, signal);
+    tell('console', 'all is answered', startedMs);
+    await waitForReboot();
   }
 
   async function powerOff(deadlineMs = BOOT_LIMIT_MS): Promise<void> {
@@ -150,7 +185,8 @@ export async function createVm(options: VmOptions): Promise<Vm> {
 
   async function copyDisks(from: string, to: string): Promise<void> {
     if (isOn()) throw new Error('the disks of a guest that runs are not copied');
-    for (const disk of [root, boot]) await execa('cp', ['--sparse=always', `${disk}${from}`, `${disk}${to}`]);
+    const kept = [root, boot, ...(firmware ? [at('variables')] : [])];
+    for (const disk of kept) await execa('cp', ['--sparse=always', `${disk}${from}`, `${disk}${to}`]);
   }
 
   async function crash(): Promise<void> {
@@ -187,6 +223,7 @@ export async function createVm(options: VmOptions): Promise<Vm> {
     write,
     reboot,
     waitForReboot,
+    rebootAndAnswer,
     waitForEnd: () => requireMachineOn().ended,
     crash,
     isOn,
@@ -209,7 +246,8 @@ export async function createVm(options: VmOptions): Promise<Vm> {
 
 /** What the boot loader tells the kernel of a guest with these GPUs. */
 function commandLine(gpus: readonly string[], more: readonly string[] = []): string {
-  const usual = ['console=ttyS0', 'root=/dev/vda', 'rw', 'mitigations=off'];
+  // no_timer_check: on a busy machine an emulated clock may stand still for longer than a kernel waits for it
+  const usual = ['console=ttyS0', 'root=/dev/vda', 'rw', 'mitigations=off', 'no_timer_check'];
   return [...usual, `silicon.gpus=${gpus.join(',')}`, ...more].join(' ');
 }
 

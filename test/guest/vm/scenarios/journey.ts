@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import type { Check } from '../../checks.ts';
-import { boundDriver, furnish, listing, MINUTE_MS, PROGRAM_LOG, type Scenario, type Scene, TOKEN } from '../bed.ts';
+import {
+  boundDriver,
+  differing,
+  furnish,
+  listing,
+  MINUTE_MS,
+  PROGRAM_LOG,
+  type Scenario,
+  type Scene,
+  TOKEN,
+} from '../bed.ts';
 
 /** From a bare image whose initrd gives the GPU to nouveau to a license that the service has granted, and what comes after. */
 export const journey: Scenario = { name: 'journey', furnishing: 'bare', checks };
@@ -142,11 +152,6 @@ function checks(scene: Scene): readonly Check[] {
       },
     ],
   ];
-}
-
-function differing(before: readonly string[], after: readonly string[]): readonly string[] {
-  const [old, present] = [new Set(before), new Set(after)];
-  return [...after.filter(line => !old.has(line)), ...before.filter(line => !present.has(line))];
 }
 
 const REFUSAL = 'No pool features found for : NVIDIA RTX Virtual Workstation';
