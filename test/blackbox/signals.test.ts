@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { type FolderGuest, makeFolderGuest } from '../helpers/folder-guest.ts';
 import { generator } from '../helpers/generator.ts';
 import { leftRunning } from '../helpers/left-running.ts';
+import { makeToken } from '../helpers/token.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../dist/vgpu-guest.mjs');
 /** One run from bare to licensed, with a screen that has to be left for the driver. */
@@ -43,6 +44,15 @@ const WHOLE_BACK = await (async () => {
   const { code, stderr } = await guest.vgpuGuest(BACK);
   if (code !== 3) throw new Error(stderr);
   return { calls: guest.calls().length, tree: treeOf(guest) };
+})();
+
+const NEXT_TOKEN = '/opt/client_configuration_token_12-01-2026-10-00-00.tok';
+const ROTATE = ['token', 'rotate', NEXT_TOKEN] as const;
+const ROTATION = await (async () => {
+  using guest = await withNextToken();
+  const { code, stderr } = await guest.vgpuGuest(ROTATE);
+  if (code !== 0) throw new Error(stderr);
+  return { calls: guest.calls().length };
 })();
 
 const random = generator(SEED);
@@ -100,6 +110,30 @@ test.concurrent.each(MOMENTS_BACK)(
     const again = await guest.vgpuGuest(BACK);
     expect(again.code, again.stdout + again.stderr).toBe(3);
     expect(treeOf(guest)).toEqual(WHOLE_BACK.tree);
+  },
+);
+
+const MOMENTS_OF_ROTATION = Array.from(
+  { length: Math.ceil(MOMENTS / 4) },
+  () => [random.pick(SIGNALS), 1 + random.below(ROTATION.calls)] as const,
+);
+
+test.concurrent.each(MOMENTS_OF_ROTATION)(
+  '%s after call %i of a rotation of the token leaves what the next one finishes',
+  async (signal, after) => {
+    using guest = await withNextToken();
+    const run = start(guest, ROTATE);
+    await callsMade(guest, after, run.child);
+    run.child.kill(signal);
+    const { code, stderr } = await run.ended;
+    if (code !== 0) expect([code, stderr]).toEqual([128 + constants.signals[signal], expect.stringContaining(STOPPED)]);
+    expect(stderr).not.toMatch(/^\s+at |defect/m);
+    expect(await leftRunning(guest)).toEqual([]);
+    const again = await guest.vgpuGuest(ROTATE);
+    expect(again.code, again.stdout + again.stderr).toBe(0);
+    expect(tokensPlaced(guest)).toEqual([guest.read(NEXT_TOKEN)]);
+    const status = await guest.vgpuGuest(['status', '--json']);
+    expect(JSON.parse(status.stdout).license.state).toBe('licensed');
   },
 );
 
@@ -169,6 +203,17 @@ async function licensed(): Promise<FolderGuest> {
   if (code !== 0) throw new Error(stderr);
   guest.forgetCalls();
   return guest;
+}
+
+async function withNextToken(): Promise<FolderGuest> {
+  const guest = await licensed();
+  guest.write(NEXT_TOKEN, makeToken(), 0o600);
+  return guest;
+}
+
+function tokensPlaced(guest: FolderGuest): readonly (string | undefined)[] {
+  const folder = '/etc/nvidia/ClientConfigToken';
+  return guest.list(folder).map(name => guest.read(`${folder}/${name}`));
 }
 
 function start(guest: FolderGuest, command: readonly string[] = ['apply']): Running {
