@@ -22,13 +22,20 @@ export async function runInOrder(
       print('ok', subject, title, startedMs);
     } catch (error) {
       print('NOT OK', subject, title, startedMs);
-      console.log(indent(error instanceof Error ? (error.stack ?? error.message) : String(error)));
+      console.log(indent(told(error)));
       await onFailure(error);
       for (const [notReached] of checks.slice(index + 1)) console.log(`not reached  ${subject}: ${notReached}`);
       return { passed: index, failed: checks.length - index };
     }
   }
   return { passed: checks.length, failed: 0 };
+}
+
+/** With what it came from, which often says most. */
+function told(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = error.stack ?? error.message;
+  return error.cause === undefined ? own : `${own}\nbecause of ${told(error.cause)}`;
 }
 
 export function indent(text: string): string {

@@ -13,9 +13,7 @@ export interface RunHeader {
   readonly script: string;
   /** The line, counted from 1, at which the archive begins. */
   readonly skipLine: number | undefined;
-  /** POSIX cksum of everything from `sumsFromByte` on. */
-  readonly crc: string | undefined;
-  /** MD5 of the same bytes; undefined where the package was made without one. */
+  /** MD5 of everything from `sumsFromByte` on; undefined where the package was made without one. */
   readonly md5: string | undefined;
   /** Where the fourth line begins: the two sums stand above it. */
   readonly sumsFromByte: number;
@@ -76,7 +74,6 @@ export function parseRunHeader(start: string, fileName: string): RunHeader | NoR
     architecture,
     script,
     skipLine: number(shellValue(start, 'skip')),
-    crc: shellValue(start.slice(0, sumsFromByte), 'CRCsum'),
     md5: realMd5(shellValue(start.slice(0, sumsFromByte), 'MD5')),
     sumsFromByte,
     unpackedBytes: unpackedBytesIn(start),
