@@ -86,7 +86,7 @@ interface Poll {
 async function poll({ guest, config, wait, listener, bell, source }: Poll): Promise<LicenseOutcome> {
   const deadlineMs = performance.now() + wait.timeoutMs;
   let hurriedLooks = 0;
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs + 1_000, LONGEST_PAUSE_MS)) {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     wait.signal.throwIfAborted();
     const { successes } = listener.talk();
     const lookedMs = performance.now();
@@ -123,7 +123,7 @@ async function poll({ guest, config, wait, listener, bell, source }: Poll): Prom
     await rest(guest, config, { ms: Math.min(restMs, Math.max(leftMs, 0)), unit: gridd.unit, bell, isHurried });
     if (hasNews()) {
       hurriedLooks++;
-      pauseMs = 0;
+      pauseMs = FIRST_PAUSE_MS / 2;
     }
   }
 }
