@@ -33,7 +33,7 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<Tally
   const seed = Number(values.seed ?? Date.now() % 1_000_000);
   const cuts = cutsScenario('cuts', chooseCuts(Number(values.cuts), seed));
   // the longest ones first
-  const all: readonly Scenario[] = [cuts, journey, eras, kernels, secureBoot, cloudInit, hardware];
+  const all: readonly Scenario[] = [eras, cuts, kernels, journey, secureBoot, cloudInit, hardware];
   const stories: readonly Story[] = [
     ...all.map(scenario => ({
       name: scenario.name,
