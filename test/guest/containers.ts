@@ -7,7 +7,7 @@ import { execa } from 'execa';
 import type { Tally } from './checks.ts';
 import { requireMachine } from './image.ts';
 import { NotRun } from './not-run.ts';
-import { buildPackages, GIVEN, PACKAGE_PROGRAMS } from './packages.ts';
+import { GIVEN, openPackages, PACKAGE_PROGRAMS } from './packages.ts';
 import { chooseByName, playInLanes, runAsProgram } from './tier.ts';
 
 interface Tier {
@@ -31,7 +31,7 @@ await runAsProgram(async (names, signal) => {
   const tiers = chooseByName(TIERS, names);
   await requireMachine(PACKAGE_PROGRAMS);
   // once for all of them, while those that need none have begun
-  const packages = tiers.some(({ packaged }) => packaged) ? buildPackages(signal) : undefined;
+  const packages = tiers.some(({ packaged }) => packaged) ? openPackages(signal) : undefined;
   packages?.catch(() => undefined);
   return playInLanes(
     tiers.map(tier => async () => play(tier, tier.packaged && packages ? { [GIVEN]: await packages } : {}, signal)),

@@ -9,19 +9,23 @@ const CACHE = join(PROJECT, '.cache/packages');
 /** Of this run alone: others may build beside it. */
 const FOLDER = join(CACHE, String(process.pid));
 const LIMIT_MS = 10 * 60_000;
-/** The environment variable by which a program that has built them gives its folder to those that it starts. */
+/** The environment variable by which whoever has built them gives their folder to those that it starts. */
 export const GIVEN = 'VGPU_GUEST_TEST_PACKAGES';
 /** What packages are built with, besides Debian's own. */
 export const PACKAGE_PROGRAMS = ['dpkg-deb', 'rpmbuild', 'strip'];
 
 let built: Promise<string> | undefined;
 
-/** The package of the sources as they are now, for this machine's kind of guest; packed fast, once in a run of tests. */
+/** How the names of those for this machine's kind of guest end. */
+const ENDING =
+  arch() === 'arm64' ? { deb: '_arm64.deb', rpm: '.aarch64.rpm' } : { deb: '_amd64.deb', rpm: '.x86_64.rpm' };
+
+/** The package of the sources as they are now, for this machine's kind of guest. */
 export async function buildPackage(kind: 'deb' | 'rpm', signal: AbortSignal): Promise<string> {
-  built ??= givenOr(() => buildPackages(signal));
+  built ??= openPackages(signal);
   const folder = await built;
-  const name = (await readdir(folder)).find(file => file.endsWith(`.${kind}`));
-  if (!name) throw new Error(`${folder} has no .${kind}`);
+  const name = (await readdir(folder)).find(file => file.endsWith(ENDING[kind]));
+  if (!name) throw new Error(`${folder} has no *${ENDING[kind]}`);
   return join(folder, name);
 }
 
@@ -32,12 +36,12 @@ export function isVerified(told: string): boolean {
   return lines.length === 0;
 }
 
-async function givenOr(build: () => Promise<string>): Promise<string> {
-  return process.env[GIVEN] ?? (await build());
+/** The folder with both: the one that is given, or one in which they are packed fast, once in a run of tests, and which goes with this process. */
+export async function openPackages(signal: AbortSignal): Promise<string> {
+  return process.env[GIVEN] ?? (await buildPackages(signal));
 }
 
-/** The folder with both; it goes when this process ends. */
-export async function buildPackages(signal: AbortSignal): Promise<string> {
+async function buildPackages(signal: AbortSignal): Promise<string> {
   process.on('exit', () => rmSync(FOLDER, { recursive: true, force: true }));
   await removeLeftovers();
   const script = join(PROJECT, 'scripts/release/main.ts');
