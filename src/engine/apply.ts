@@ -1,10 +1,10 @@
-import { setTimeout } from 'node:timers/promises';
 import type { Argv, Change, Verdict } from '../change.ts';
 import type { Config } from '../config/schema.ts';
 import { AgentError } from '../errors.ts';
 import { collect, type Look, lookAt } from '../facts/facts.ts';
 import { GRIDD_UNIT } from '../facts/license/gridd.ts';
 import type { Guest } from '../guest/guest.ts';
+import { pause } from '../guest/pause.ts';
 import { type License, licenseOf } from '../steps/license/await-license.ts';
 import type { Step } from '../steps/step.ts';
 import { clearLeftovers } from './clear-leftovers.ts';
@@ -88,7 +88,7 @@ async function takeLock({ guest, lockWaitMs = 0, watcher, stop }: Run): Promise<
       const isBusy = error instanceof AgentError && error.fault === 'busy';
       if (!isBusy || performance.now() >= deadlineMs) throw error;
       if (!isTold) watcher.info(`${error.message}; this one waits for its end`);
-      await setTimeout(LOCK_PAUSE_MS, undefined, { signal: stop });
+      await pause(LOCK_PAUSE_MS, stop);
     }
   }
 }

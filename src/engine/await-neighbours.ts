@@ -1,7 +1,7 @@
-import { setTimeout } from 'node:timers/promises';
 import { AgentError } from '../errors.ts';
 import type { Neighbour } from '../facts/neighbours.ts';
 import type { Guest } from '../guest/guest.ts';
+import { pause } from '../guest/pause.ts';
 import type { Tell } from './tell.ts';
 
 const PAUSE_MS = 2_000;
@@ -33,6 +33,6 @@ export async function awaitNeighbours(
     }
     if (!isTold) tell.info(`${who} is at work on this guest; this run waits for its end`);
     tell.progress(`${who} is still at work; it has ${Math.ceil(leftMs / 1_000)} s more`);
-    await setTimeout(Math.min(PAUSE_MS, leftMs), undefined, { signal: stop });
+    await pause(Math.min(PAUSE_MS, leftMs), stop);
   }
 }

@@ -4,13 +4,13 @@ import { open, rename, rm, stat, statfs } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout } from 'node:timers/promises';
 import { AgentError } from '../errors.ts';
 import { withoutSecrets } from '../formats/url.ts';
 import { type Asking, explained, failed, follow, UNREACHABLE } from './download.ts';
 import { orAbsent } from './eyes.ts';
 import type { FileDownloadOptions } from './guest.ts';
 import { locate } from './paths.ts';
+import { pause } from './pause.ts';
 
 interface Around extends FileDownloadOptions, Pick<Asking, 'env'> {
   readonly stop: AbortSignal;
@@ -68,7 +68,7 @@ async function bringAll(url: string, part: string, path: string, around: Around)
       inVain = (await sizeOf(part)) > before ? 0 : inVain + 1;
       const fault = error as NodeJS.ErrnoException;
       if (!PASSING.test(fault.code ?? '') || inVain >= MOST_IN_VAIN) throw explained(url, fault);
-      await setTimeout(PAUSE_MS, undefined, { signal: around.stop });
+      await pause(PAUSE_MS, around.stop);
     }
   }
 }
@@ -92,7 +92,7 @@ async function bring(url: string, part: string, path: string, around: Around): P
     await checkRoom(part, path, length);
     await using file = await open(part, start > 0 ? 'a' : 'w', 0o600);
     let written = start;
-    let toldMs = 0;
+    let toldMs = Number.NEGATIVE_INFINITY;
     for await (const chunk of response as AsyncIterable<Buffer>) {
       clearTimeout(timer);
       timer = globalThis.setTimeout(giveUp, IDLE_MS);
