@@ -42,10 +42,15 @@ print();
 
 /** A file that was just written lies in memory in large pieces, and whoever runs it is said to use all of each. */
 function asAfterABoot(file: string): void {
-  const wanted = [`if=${file}`, 'of=/dev/null', 'iflag=nocache', 'count=0'];
-  spawnSync('sync', [file]);
-  const { status } = spawnSync('dd', wanted, { stdio: ['ignore', 'ignore', 'pipe'] });
-  if (status !== 0) throw new Error(`dd cannot take ${file} out of memory`);
+  const forgetting = [`if=${file}`, 'of=/dev/null', 'iflag=nocache', 'count=0'];
+  // what is not on disk yet stays in memory
+  for (const [program, argv] of [
+    ['sync', [file]],
+    ['dd', forgetting],
+  ] as const) {
+    const { status, error } = spawnSync(program, argv, { stdio: 'ignore' });
+    if (status !== 0) throw new Error(`${program} does not help to take ${file} out of memory`, { cause: error });
+  }
 }
 
 /** Starts, looks, and runs that have nothing to do. */

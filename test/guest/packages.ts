@@ -20,7 +20,7 @@ let built: Promise<string> | undefined;
 const ENDING =
   arch() === 'arm64' ? { deb: '_arm64.deb', rpm: '.aarch64.rpm' } : { deb: '_amd64.deb', rpm: '.x86_64.rpm' };
 
-/** The package of the sources as they are now, for this machine's kind of guest. */
+/** The package for this machine's kind of guest: the given one, or one of the sources as they are now. */
 export async function buildPackage(kind: 'deb' | 'rpm', signal: AbortSignal): Promise<string> {
   built ??= openPackages(signal);
   const folder = await built;

@@ -66,8 +66,9 @@ const KVM_LIMIT_MS = 10_000;
  * without what a guest loads large modules for that it has no use of, and without a fifth level of page tables to walk.
  */
 const TRANSLATED_CPU = arch() === 'arm64' ? 'max' : 'max,-erms,-fsrm,-svm,-la57';
-/** Every device of the board's own that is left out is one that an emulated kernel need not probe; a firmware reboots by the last one. */
+/** Every device of the board's own that is left out is one that an emulated kernel need not probe. */
 const BOARD = arch() === 'arm64' ? 'virt' : 'q35,sata=off,smbus=off';
+/** A firmware resets the machine by its keyboard controller; a kernel needs none for that. */
 const WITHOUT_FIRMWARE = arch() === 'arm64' ? BOARD : `${BOARD},i8042=off`;
 
 /** KVM where it really runs a guest, else QEMU's own translation. */
