@@ -38,7 +38,11 @@ export function folderNetwork(query: GuestView['query']): Network {
       const how = tls ? ['tls', tls.serverName] : ['tcp'];
       const { code, stdout } = await query(['network-probe', address, String(port), ...how], timeoutMs);
       if (code !== 0) return { is: 'unknown', because: 'a guest in a folder has no network' };
-      return JSON.parse(stdout) as Probe;
+      try {
+        return JSON.parse(stdout) as Probe;
+      } catch {
+        return { is: 'unknown', because: 'what plays the network of this folder says nothing that can be read' };
+      }
     },
   };
 }

@@ -158,4 +158,13 @@ describe('a guest in a folder', () => {
       code: '192.0.2.1 7070 tcp',
     });
   });
+
+  test('is not believed to have one when what plays it speaks another language', async () => {
+    const root = temporaryFolder();
+    writeProgram(root, 'network-probe', "echo 'Dienst läuft nicht'");
+    expect(await folderNetwork(openGuest({ root }).query).probe('192.0.2.1', 443, { timeoutMs: 1_000 })).toEqual({
+      is: 'unknown',
+      because: 'what plays the network of this folder says nothing that can be read',
+    });
+  });
 });
