@@ -1,11 +1,13 @@
 import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Argv } from '../change.ts';
 import type { Guest, GuestView, Outcome } from './guest.ts';
 import { boundedLines } from './lines.ts';
 import { locate } from './paths.ts';
+import { isGroupRunning } from './process-group.ts';
 
 /** Where programs are, in the order of a root login; nothing of the caller's PATH. */
 const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
@@ -22,6 +24,8 @@ const GRACE_MS = 10_000;
 const FINISH_MS = 60_000;
 /** What SIGKILL does not end in this time hangs in the kernel, as nvidia-smi can, or has left its group: it is waited for no longer. */
 const LOST_MS = 1_000;
+/** Between two looks at whether anything is left of a process group. */
+const GROUP_PAUSE_MS = 50;
 /** How much of a deed's output is kept for the error text. */
 const KEPT_LINES = 400;
 /** How much of it is told: a program that never stops talking must fill neither memory nor the log. */
@@ -163,11 +167,19 @@ type Subprocess<R> = PromiseLike<R> & {
 async function endOf<R>(subprocess: Subprocess<R>, { ask, kill, graceMs }: Ends): Promise<R | undefined> {
   const lost = Promise.withResolvers<undefined>();
   const timers: NodeJS.Timeout[] = [];
+  let isAsked = false;
+  let isLost = false;
   const end = () => {
+    isAsked = true;
     subprocess.kill('SIGKILL');
-    timers.push(setTimeout(() => lost.resolve(undefined), LOST_MS));
+    timers.push(setTimeout(giveUp, LOST_MS));
+  };
+  const giveUp = () => {
+    isLost = true;
+    lost.resolve(undefined);
   };
   const askToEnd = () => {
+    isAsked = true;
     subprocess.kill('SIGTERM');
     timers.push(setTimeout(end, graceMs));
   };
@@ -179,6 +191,9 @@ async function endOf<R>(subprocess: Subprocess<R>, { ask, kill, graceMs }: Ends)
   try {
     const ended = await Promise.race([subprocess, lost.promise]);
     if (ended === undefined) letGo(subprocess);
+    // it may have ended before what it has started, which need not listen
+    const { pid } = subprocess.nodeChildProcess;
+    while (pid && isAsked && !isLost && (await isGroupRunning(pid))) await delay(GROUP_PAUSE_MS);
     return ended;
   } finally {
     for (const timer of timers) clearTimeout(timer);

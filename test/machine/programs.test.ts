@@ -125,6 +125,19 @@ test('a hurry ends it at once, with what it has started, though they do not list
   expect(performance.now() - startedMs).toBeLessThan(45_000);
 });
 
+test('what a deed has started is ended with it, though it does not listen and says nothing', async () => {
+  const stop = new AbortController();
+  const root = temporaryFolder();
+  const deaf = '(trap "" TERM; echo started; exec sleep 60 >/dev/null 2>&1) & echo $! >"$GUEST_ROOT/pid"; wait';
+  writeProgram(root, 'work', deaf);
+  const guest = openGuest({ root, env: {}, stop: stop.signal, patience: 0.05 });
+  const deed = guest.run(['work'], { onLine: () => stop.abort(new Error('stopped')) });
+  await expect(deed).rejects.toThrow('stopped');
+  const pid = readFileSync(join(root, 'pid'), 'utf8').trim();
+  // it may have ended and nobody has taken note of it yet
+  expect(existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/status`, 'utf8') : 'State:\tZ').toMatch(/^State:\tZ/m);
+});
+
 test('a look that is flooded is no answer, whatever its exit code', async () => {
   const { guest } = guestWith('flood', 'head -c 1000000000 /dev/zero; exit 0');
   expect(await guest.query(['flood'])).toEqual({
