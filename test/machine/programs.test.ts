@@ -79,6 +79,13 @@ test('an argument is one argument, whatever is in it', async () => {
   );
 });
 
+test('an argument that no program can be given is code 126', async () => {
+  const { root, guest } = guestWith('work', 'touch "$GUEST_ROOT/done"');
+  const unable = { code: 126, stdout: '', stderr: 'an argument has a NUL byte in it' };
+  expect([await guest.query(['work', 'a\0b']), await guest.run(['work', '\0'])]).toEqual([unable, unable]);
+  expect(existsSync(join(root, 'done'))).toBe(false);
+});
+
 test('a follower gives lines until it is told to stop, and then leaves at once', async () => {
   const { guest } = guestWith('journal', 'echo one; echo two; exec sleep 60');
   const done = new AbortController();

@@ -122,8 +122,12 @@ export async function findTrusted(guest: GuestView): Promise<string | undefined>
 /** As every program of the guest resolves it: /etc/hosts, DNS and whatever else nsswitch.conf names. */
 async function resolve(guest: GuestView, host: string): Promise<Resolution> {
   if (host.startsWith('-')) return { is: 'failed', because: 'this is no host name' };
-  const outcome = await guest.query(['getent', 'ahosts', host], RESOLVE_TIMEOUT_MS);
-  const addresses = [...new Set(outcome.stdout.split('\n').flatMap(line => /^(\S+)\s/.exec(line)?.[1] ?? []))];
+  const [{ isIP }, outcome] = await Promise.all([
+    import('node:net'),
+    guest.query(['getent', 'ahosts', host], RESOLVE_TIMEOUT_MS),
+  ]);
+  const words = outcome.stdout.split('\n').flatMap(line => /^(\S+)\s/.exec(line)?.[1] ?? []);
+  const addresses = [...new Set(words.filter(isIP))];
   if (outcome.code === 0 && addresses.length > 0) return { is: 'found', addresses };
   if (outcome.code === 127) return { is: 'unknown', because: 'there is no getent' };
   return { is: 'failed', because: whyNoAddress(outcome) };
@@ -131,6 +135,7 @@ async function resolve(guest: GuestView, host: string): Promise<Resolution> {
 
 function whyNoAddress({ code }: Outcome): string {
   if (code === 124) return `getent ahosts gave no answer within ${RESOLVE_TIMEOUT_MS / 1000} s`;
+  if (code === 0) return 'getent ahosts named no address';
   return `getent ahosts ended with ${code}${code === 2 ? ' (no such name)' : ''}`;
 }
 

@@ -73,6 +73,16 @@ it('a legacy server and its backup are tried without TLS, on the port that gridd
   expect(probesOf(root)).toEqual(['192.0.2.10 7070 tcp', '192.0.2.10 7071 tcp']);
 });
 
+it.each(['printf "\\000\\033[2J x\\n"', 'echo "Dienst läuft nicht"'])(
+  'words that are no address are none: %s',
+  async getent => {
+    const { servers } = await serversOf({ files: { [TOKEN]: makeToken() }, getent });
+    expect(servers.map(({ resolution, probe }) => [resolution, probe.is])).toEqual([
+      [{ is: 'failed', because: 'getent ahosts named no address' }, 'unknown'],
+    ]);
+  },
+);
+
 it('a driver that knows no legacy server does not ask for one', async () => {
   const files = { 'etc/nvidia/gridd.conf': 'ServerAddress=10.5.8.208\n', 'sys/module/nvidia/version': '570.211.01\n' };
   expect((await serversOf({ files })).servers).toEqual([]);
@@ -84,7 +94,7 @@ it('a guest without either has none', async () => {
 
 it.each([
   ['exit 2', 'getent ahosts ended with 2 (no such name)'],
-  ['exit 0', 'getent ahosts ended with 0'],
+  ['exit 0', 'getent ahosts named no address'],
 ])('a name that is not found (%s) is not connected to', async (getent, because) => {
   const { servers } = await serversOf({ files: { [TOKEN]: makeToken() }, getent });
   expect(servers).toMatchObject([{ resolution: { is: 'failed', because }, probe: { is: 'unknown' } }]);
