@@ -153,6 +153,9 @@ function judge({ stage, program }: Case, { code, stdout, stderr }: Ran): readonl
   const known = changes(stage) ? [0, 1, 3, 4, 5, 75] : command === 'doctor' ? [0, 4] : [0];
   if (!known.includes(code)) complaints.push(`exit code ${code}`);
   if (changes(stage) && [1, 4, 75].includes(code) && !/→ \S/.test(said)) complaints.push('no remedy');
+  // what lacks its nvidia-smi does not work
+  if (/token rotate/.test(stage.journey.name) && program !== 'nvidia-smi' && /while the driver is replaced/.test(said))
+    complaints.push('it takes a driver away that works');
   if (command === 'status' && program === 'nvidia-smi' && /"state": ?"(licensed|grace|not-required)"/.test(stdout))
     complaints.push('it claims a license that it cannot see');
   return complaints;

@@ -1,6 +1,7 @@
 import type { Config } from '../../config/schema.ts';
 import { type DkmsEntry, parseDkmsStatus } from '../../formats/driver/dkms-status.ts';
-import type { GuestView } from '../../guest/guest.ts';
+import { exitCodeWords } from '../../formats/signals.ts';
+import type { GuestView, Outcome } from '../../guest/guest.ts';
 import type { Facts, Look } from '../facts.ts';
 
 /** The NVIDIA driver as it lies on disk, as DKMS knows it and as the kernel has it. */
@@ -15,6 +16,8 @@ export interface DriverFact {
   readonly isOpen?: boolean;
   /** What DKMS knows of `nvidia`; undefined when there is no DKMS. */
   readonly dkms: readonly DkmsEntry[] | undefined;
+  /** Programs that gave no whole answer, so that what is not known of the driver may still be there: `dkms status: exit code 4`. */
+  readonly unanswered?: readonly string[];
 }
 
 /** nvidia-installer's backup log; its first line is `1.0-53512903 (535.129.03)`, with the version in the brackets. */
@@ -28,26 +31,54 @@ const DKMS_STATUS_TIMEOUT_MS = 120_000;
 export async function collectDriver(look: Look): Promise<DriverFact> {
   const { kernel } = await look.fact('system');
   const { guest } = look;
-  const [installLog, modinfo, sys, proc, dkms] = await Promise.all([
+  const [installLog, modinfo, sys, proc, status] = await Promise.all([
     guest.readStart(INSTALL_LOG, 256),
     guest.query(['modinfo', '-F', 'version', '-k', kernel, 'nvidia']),
     guest.readText(MODULE_VERSION),
     guest.readText(PROC_VERSION),
-    lookAtDkms(guest),
+    askDkms(guest),
   ]);
+  const unanswered = [
+    ...unansweredBy('modinfo nvidia', modinfo, isAnswerOfModinfo),
+    ...unansweredBy('dkms status', status, isAnswerOfDkms),
+  ];
   return {
     installed: /^.*\((\d+(?:\.\d+)+)\)/.exec(installLog ?? '')?.[1],
     onDisk: modinfo.code === 0 ? versionIn(modinfo.stdout) : undefined,
     loaded: versionIn(sys ?? '') ?? /^NVRM version: .*?Module.*? {2}(\d+(?:\.\d+)+) {2}/.exec(proc ?? '')?.[1],
     ...(proc?.startsWith('NVRM version: ') ? { isOpen: / Open Kernel Module /.test(proc) } : {}),
-    dkms,
+    dkms: entriesIn(status),
+    ...(unanswered.length > 0 ? { unanswered } : {}),
   };
 }
 
 /** What DKMS knows of `nvidia`; undefined when there is no DKMS. */
 export async function lookAtDkms(guest: GuestView): Promise<DriverFact['dkms']> {
-  const { code, stdout } = await guest.query(['dkms', 'status'], DKMS_STATUS_TIMEOUT_MS);
+  return entriesIn(await askDkms(guest));
+}
+
+function askDkms(guest: GuestView): Promise<Outcome> {
+  return guest.query(['dkms', 'status'], DKMS_STATUS_TIMEOUT_MS);
+}
+
+function entriesIn({ code, stdout }: Outcome): DriverFact['dkms'] {
   return code === 127 ? undefined : parseDkmsStatus(stdout).filter(entry => entry.module === 'nvidia');
+}
+
+/** It is there, or it is not. */
+function isAnswerOfModinfo({ code, stdout }: Outcome): boolean {
+  return code === 1 || (code === 0 && (stdout === '' || versionIn(stdout) !== undefined));
+}
+
+/** Without DKMS there is nothing that it knows. */
+function isAnswerOfDkms({ code, stdout }: Outcome): boolean {
+  return code === 127 || (code === 0 && (stdout === '' || parseDkmsStatus(stdout).length > 0));
+}
+
+function unansweredBy(name: string, outcome: Outcome, isAnswer: (outcome: Outcome) => boolean): readonly string[] {
+  if (isAnswer(outcome)) return [];
+  const said = (outcome.stderr || outcome.stdout).trim().split('\n').at(-1);
+  return [`${name}: ${exitCodeWords(outcome.code)}${said ? ` (${said})` : ''}`];
 }
 
 /** Whether DKMS has put this version into place for this kernel, by a build or as a weak module. */

@@ -27,6 +27,8 @@ export const installDriver = defineStep({
     const asked = askedVersion(driverPackage);
     const isBare = !driver.onDisk && !driver.loaded;
     if (asked === undefined && driverPackage.is !== 'remote' && isBare) return loadable(bringBack(seen), seen);
+    const unknown = asked === undefined ? undefined : notKnown(asked, config, seen);
+    if (unknown) return unknown;
     if (driverPackage.is === 'remote' ? !isHere(asked, config, seen) : asked && !isDriverInPlace(asked, config, seen)) {
       return loadable(putInPlace(asked, config, seen, before), seen);
     }
@@ -82,6 +84,20 @@ function askedVersion(given: Facts['driverPackage']): string | undefined {
 /** A package that need not be downloaded, because what its name says is in place. */
 function isHere(named: string | undefined, config: Config, seen: Seen): boolean {
   return named !== undefined && isDriverInPlace(named, config, seen);
+}
+
+/** A driver that works is not touched for what nobody could say of it. */
+function notKnown(asked: string, config: Config, seen: Seen): Verdict | undefined {
+  const { driver, smi } = seen;
+  const { installed, loaded, onDisk = asked, unanswered = [], dkms = [] } = driver;
+  const works = [installed, loaded, onDisk].every(version => version === asked) && smi.answers;
+  if (unanswered.length === 0 || !works || isDriverInPlace(asked, config, seen)) return undefined;
+  // an entry of it is an answer, whatever comes after
+  if (driver.onDisk && dkms.some(({ version }) => version === asked)) return undefined;
+  return blocked(
+    `driver ${asked} is installed and loaded, and whether all of it is in place is not known: ${unanswered.join(', ')}`,
+    'run what has failed by hand, and mend what it complains about; then run vgpu-guest apply again',
+  );
 }
 
 function doesNotWork(version: string, problem: string, { driverTrouble }: Seen): Verdict {

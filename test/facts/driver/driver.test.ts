@@ -21,6 +21,7 @@ test('a bare guest has no driver, and nothing that looks for one fails', async (
     onDisk: undefined,
     loaded: undefined,
     dkms: undefined,
+    unanswered: ['modinfo nvidia: exit code 127'],
   });
 });
 
@@ -77,6 +78,22 @@ test.each([
 test('a DKMS that fails knows what it has printed', async () => {
   const look = guestWith({}, { dkms: "echo 'nvidia/470.63.01: broken'; echo 'Error! nvidia' >&2; exit 4" });
   expect((await look.fact('driver')).dkms).toMatchObject([{ version: '470.63.01', status: 'broken' }]);
+});
+
+test.each([
+  ['exit 1', 'exit 0', []],
+  ['echo 570.211.01', "echo 'zfs/2.1.5: added'", []],
+  ['true', 'true', []],
+  ['kill -SEGV $$', 'true', ['modinfo nvidia: exit code 139 (SIGSEGV)']],
+  ['echo Modul fehlt', 'true', ['modinfo nvidia: exit code 0 (Modul fehlt)']],
+  ['exit 1', 'echo Modul fehlt', ['dkms status: exit code 0 (Modul fehlt)']],
+  [
+    'exit 1',
+    "echo 'Error! Could not locate dkms.conf' >&2; exit 4",
+    ['dkms status: exit code 4 (Error! Could not locate dkms.conf)'],
+  ],
+])('what is no answer is known to be none: %s, %s', async (modinfo, dkms, unanswered) => {
+  expect((await guestWith({}, { modinfo, dkms }).fact('driver')).unanswered ?? []).toEqual(unanswered);
 });
 
 test('a module that is not there for this kernel is not on disk', async () => {

@@ -346,6 +346,33 @@ describe('a guest with the driver', () => {
     });
   });
 
+  const unanswered = ['dkms status: exit code 124 (timed out)'];
+  const unknown = {
+    is: 'blocked',
+    because: `driver ${VERSION} is installed and loaded, and whether all of it is in place is not known: dkms status: exit code 124 (timed out)`,
+    remedy: expect.stringContaining('by hand'),
+  };
+
+  test.each([{ dkms: [] }, { onDisk: undefined }, { dkms: [], onDisk: undefined }])(
+    'is left alone where nobody could say what it lacks: %o',
+    lacks => {
+      expect(judge(withDriver({ ...lacks, unanswered }))).toEqual(unknown);
+      expect(judge(withDriver(lacks)).is).toBe('due');
+    },
+  );
+
+  test.each([
+    ['is known to be broken at DKMS', { dkms: [dkms('broken', undefined)] }],
+    ['does not work', { loaded: undefined, dkms: [] }],
+    ['is another one', { installed: '550.54.14', onDisk: '550.54.14', loaded: '550.54.14', dkms: [] }],
+  ])('is mended where it %s, whatever gave no answer', (_, lacks) => {
+    expect(judge(withDriver({ ...lacks, unanswered })).is).toBe('due');
+  });
+
+  test('is settled where all of it is seen, whatever gave no answer', () => {
+    expect(judge(withDriver({ unanswered })).is).toBe('settled');
+  });
+
   test('in another version gets the one that is asked for', () => {
     const old = '550.54.14';
     expect(judge(withDriver({ installed: old, onDisk: old, loaded: old }))).toEqual(
