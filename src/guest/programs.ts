@@ -124,17 +124,19 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, { stop, hurry
 
     async *follow([program, ...args], signal) {
       stop.throwIfAborted();
-      const follower = execa(inside(program), args, {
-        ...base,
-        stdin: 'ignore',
-        cancelSignal: AbortSignal.any([signal, stop]),
-        stderr: 'ignore',
-        buffer: false,
-      });
+      const follower = execa(inside(program), args, { ...base, stdin: 'ignore', stderr: 'ignore', buffer: false });
+      const left = new AbortController();
+      const ask = AbortSignal.any([signal, stop, left.signal]);
+      // beside the reading, which waits for lines for as long as it does not end
+      const ended = endOf(follower, { ask, kill: hurry, graceMs: LOOK_GRACE_MS });
       try {
         yield* boundedLines(follower.stdout);
+      } catch (error) {
+        // when it cannot be ended it is let go of
+        if (!ask.aborted) throw error;
       } finally {
-        await endOf(follower, { ask: AbortSignal.abort(), kill: hurry, graceMs: LOOK_GRACE_MS });
+        left.abort();
+        await ended;
       }
     },
   };

@@ -188,6 +188,32 @@ test('a follower that never ends its line costs no memory, and its next line is 
   expect(lengths).toEqual([64 * 1024, 4]);
 });
 
+test('a follower that does not listen is ended all the same when it is told to stop', async () => {
+  const { guest } = guestWith('tail', 'trap "" TERM; echo first; sleep 60; sleep 60');
+  const stop = new AbortController();
+  const lines: string[] = [];
+  const startedMs = performance.now();
+  for await (const line of guest.follow(['tail'], stop.signal)) {
+    lines.push(line);
+    stop.abort();
+  }
+  expect(lines).toEqual(['first']);
+  expect(performance.now() - startedMs).toBeLessThan(45_000);
+});
+
+test('a follower that cannot be ended is let go of', async () => {
+  const script = 'setsid sh -c \'echo $$ >"$GUEST_ROOT/pid"; echo first; exec sleep 60\'';
+  const { root, guest } = guestWith('tail', script);
+  onTestFinished(() => killIfAlive(Number(readFileSync(join(root, 'pid'), 'utf8'))));
+  const stop = new AbortController();
+  const lines: string[] = [];
+  for await (const line of guest.follow(['tail'], stop.signal)) {
+    lines.push(line);
+    stop.abort();
+  }
+  expect(lines).toEqual(['first']);
+});
+
 test('a follower whose reader goes away is ended', async () => {
   const { guest } = guestWith('journal', 'echo one; exec sleep 60');
   for await (const _ of guest.follow(['journal'], new AbortController().signal)) break;
