@@ -30,6 +30,21 @@ describe('the stand-in nvidia-gridd', () => {
     expect((await guest.run('nvidia-smi', '-q')).stdout).toMatch(/License Status +: Unlicensed \(Unrestricted\)$/m);
   });
 
+  test('is stopped after its unit file has gone, and then not known any more', async () => {
+    using guest = await withDriver();
+    await guest.run('systemctl', 'start', 'nvidia-gridd');
+    for (const folder of ['etc', 'run', 'usr/lib', 'lib'])
+      guest.remove(`/${folder}/systemd/system/nvidia-gridd.service`);
+    expect((await guest.run('systemctl', 'show', '-p', 'LoadState,ActiveState', 'nvidia-gridd')).stdout).toBe(
+      'LoadState=not-found\nActiveState=active\n',
+    );
+    expect((await guest.run('systemctl', 'stop', 'nvidia-gridd')).code).toBe(0);
+    expect(await guest.run('systemctl', 'stop', 'nvidia-gridd')).toMatchObject({
+      code: 5,
+      stderr: 'Failed to stop nvidia-gridd.service: Unit nvidia-gridd.service not loaded.\n',
+    });
+  });
+
   test('waits without a token, and takes one that comes later', async () => {
     using guest = await withDriver();
     await guest.run('systemctl', 'start', 'nvidia-gridd');
