@@ -54,7 +54,10 @@ describe('eyes', () => {
     const { root, guest } = guestWith();
     symlinkSync('/b', join(root, 'a'));
     symlinkSync('/a', join(root, 'b'));
-    await expect(guest.readText('/a')).rejects.toThrow('/a: too many levels of symbolic links');
+    await expect(guest.readText('/a')).rejects.toMatchObject({
+      message: '/a: too many levels of symbolic links',
+      remedy: expect.stringContaining('namei /a'),
+    });
   });
 
   test('a text that is larger than any such file is refused by name', async () => {
@@ -185,6 +188,15 @@ describe('hands', () => {
     await guest.writeText('/etc/file', 'new');
     expect(readdirSync(join(root, 'etc'))).toEqual(['file']);
     expect(readFileSync(join(root, 'etc/file'), 'utf8')).toBe('new');
+  });
+
+  test('a file that is larger than what was meant is not copied, and says so', async () => {
+    const { root, guest } = guestWith({ 'opt/a.tok': 'x'.repeat(1024 ** 2 + 1) });
+    await expect(guest.copyFile('/opt/a.tok', '/opt/b.tok', 0o644)).rejects.toMatchObject({
+      message: '/opt/a.tok is larger than 1048576 bytes: not copied',
+      remedy: expect.stringContaining('/opt/a.tok is the file that was meant'),
+    });
+    expect(readdirSync(join(root, 'opt'))).toEqual(['a.tok']);
   });
 
   test("an administrator's link stays a link, and its file is written", async () => {
