@@ -93,6 +93,26 @@ test('an image without nouveau needs no blacklist in it', async () => {
   expect(imageOf(it.root)).toBe('a new image, which boots as well\n');
 });
 
+test.each([
+  [[], ['-f']],
+  [['/etc/modprobe.d/gone.conf'], ['-f', '/boot/.initrd-6.4.0.vgpu-guest']],
+])('an image that has to lack %o is read by lsinitrd %o', async (lacks, asked) => {
+  const it = guestWith({ dracut: DRACUT, lsinitrd: `echo "$1" >>"$GUEST_ROOT/asked"; ${LISTS_NOUVEAU}` });
+  const deed = { kind: 'rebuild-initrd', kernel: '6.4.0', image: IMAGE, builder: 'dracut', holds: BLACKLIST } as const;
+  await rebuildInitrd(it.guest, { ...deed, lacks }, quiet);
+  expect(readFileSync(join(it.root, 'asked'), 'utf8').trim().split('\n')).toEqual(asked);
+});
+
+test('an image that still has what was to go from it is not used', async () => {
+  const lists = 'echo "-rw-r--r-- 1 root root 18 Jan 1 2024 etc/modprobe.d/gone.conf"';
+  const it = guestWith({ dracut: DRACUT, lsinitrd: lists });
+  const deed = { kind: 'rebuild-initrd', kernel: '6.4.0', image: IMAGE, builder: 'dracut' } as const;
+  await expect(rebuildInitrd(it.guest, { ...deed, lacks: ['/etc/modprobe.d/gone.conf'] }, quiet)).rejects.toThrow(
+    '/etc/modprobe.d/gone.conf is still in it',
+  );
+  expect(imageOf(it.root)).toBe('the old image, which boots');
+});
+
 test('what a cut run left in /boot is gone after the next one', async () => {
   const it = guestWith({ dracut: DRACUT, lsinitrd: LISTS_NOUVEAU });
   writeFiles(it.root, { 'boot/.initrd-6.4.0.vgpu-guest': 'half an image' });
