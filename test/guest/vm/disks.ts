@@ -271,8 +271,11 @@ const OMITTED = [
     'virtiofs',
     'lunmask',
     'hwdb',
+    'nvdimm',
+    'overlay-root',
     'qemu',
     'qemu-net',
+    'terminfo',
   ],
   ...[
     'network',
@@ -334,7 +337,8 @@ const FILES: Readonly<Record<string, string>> = {
   // the GPU and nouveau are there before the root is mounted; what this hardware does not need is left out, for speed
   'etc/dracut.conf.d/10-guest.conf': [
     'hostonly=no',
-    'compress="zstd -1"',
+    // /boot has room for it, and every pass over an image is one that an emulated processor need not unpack
+    'compress="cat"',
     'do_strip=no',
     'do_hardlink=no',
     'drivers=" virtio_blk virtio_pci virtio_net ext4 nouveau "',
