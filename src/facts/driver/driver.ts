@@ -16,8 +16,8 @@ export interface DriverFact {
   readonly isOpen?: boolean;
   /** What DKMS knows of `nvidia`; undefined when there is no DKMS. */
   readonly dkms: readonly DkmsEntry[] | undefined;
-  /** Programs that gave no whole answer, so that what is not known of the driver may still be there: `dkms status: exit code 4`. */
-  readonly unanswered?: readonly string[];
+  /** What gave no whole answer, so that what it did not tell of may still be there: `dkms status: exit code 4`. */
+  readonly unanswered?: { readonly modinfo?: string; readonly dkms?: string };
 }
 
 /** nvidia-installer's backup log; its first line is `1.0-53512903 (535.129.03)`, with the version in the brackets. */
@@ -38,17 +38,17 @@ export async function collectDriver(look: Look): Promise<DriverFact> {
     guest.readText(PROC_VERSION),
     askDkms(guest),
   ]);
-  const unanswered = [
-    ...unansweredBy('modinfo nvidia', modinfo, isAnswerOfModinfo),
-    ...unansweredBy('dkms status', status, isAnswerOfDkms),
-  ];
+  const unanswered = {
+    ...(isAnswerOfModinfo(modinfo) ? {} : { modinfo: howItEnded('modinfo nvidia', modinfo) }),
+    ...(isAnswerOfDkms(status) ? {} : { dkms: howItEnded('dkms status', status) }),
+  };
   return {
     installed: /^.*\((\d+(?:\.\d+)+)\)/.exec(installLog ?? '')?.[1],
     onDisk: modinfo.code === 0 ? versionIn(modinfo.stdout) : undefined,
     loaded: versionIn(sys ?? '') ?? /^NVRM version: .*?Module.*? {2}(\d+(?:\.\d+)+) {2}/.exec(proc ?? '')?.[1],
     ...(proc?.startsWith('NVRM version: ') ? { isOpen: / Open Kernel Module /.test(proc) } : {}),
     dkms: entriesIn(status),
-    ...(unanswered.length > 0 ? { unanswered } : {}),
+    ...(Object.keys(unanswered).length > 0 ? { unanswered } : {}),
   };
 }
 
@@ -75,10 +75,9 @@ function isAnswerOfDkms({ code, stdout }: Outcome): boolean {
   return code === 127 || (code === 0 && (stdout === '' || parseDkmsStatus(stdout).length > 0));
 }
 
-function unansweredBy(name: string, outcome: Outcome, isAnswer: (outcome: Outcome) => boolean): readonly string[] {
-  if (isAnswer(outcome)) return [];
-  const said = (outcome.stderr || outcome.stdout).trim().split('\n').at(-1);
-  return [`${name}: ${exitCodeWords(outcome.code)}${said ? ` (${said})` : ''}`];
+function howItEnded(name: string, { code, stdout, stderr }: Outcome): string {
+  const said = (stderr || stdout).trim().split('\n').at(-1);
+  return `${name}: ${exitCodeWords(code)}${said ? ` (${said})` : ''}`;
 }
 
 /** Whether DKMS has put this version into place for this kernel, by a build or as a weak module. */

@@ -87,15 +87,15 @@ function isHere(named: string | undefined, config: Config, seen: Seen): boolean 
 }
 
 /** A driver that works is not touched for what nobody could say of it. */
-function notKnown(asked: string, config: Config, seen: Seen): Verdict | undefined {
-  const { driver, smi } = seen;
-  const { installed, loaded, onDisk = asked, unanswered = [], dkms = [] } = driver;
-  const works = [installed, loaded, onDisk].every(version => version === asked) && smi.answers;
-  if (unanswered.length === 0 || !works || isDriverInPlace(asked, config, seen)) return undefined;
-  // an entry of it is an answer, whatever comes after
-  if (driver.onDisk && dkms.some(({ version }) => version === asked)) return undefined;
+function notKnown(asked: string, config: Config, { driver, smi }: Seen): Verdict | undefined {
+  const { installed, loaded, onDisk, dkms = [], unanswered = {} } = driver;
+  const works = installed === asked && loaded === asked && (onDisk ?? asked) === asked && smi.answers;
+  // an entry of it is an answer, whatever came after
+  const isWithDkms = config.driver.dkms && !dkms.some(({ version }) => version === asked);
+  const open = [onDisk ? undefined : unanswered.modinfo, isWithDkms ? unanswered.dkms : undefined].filter(Boolean);
+  if (!works || open.length === 0) return undefined;
   return blocked(
-    `driver ${asked} is installed and loaded, and whether all of it is in place is not known: ${unanswered.join(', ')}`,
+    `driver ${asked} is installed and loaded, and whether all of it is in place is not known: ${open.join(', ')}`,
     'run what has failed by hand, and mend what it complains about; then run vgpu-guest apply again',
   );
 }

@@ -346,31 +346,35 @@ describe('a guest with the driver', () => {
     });
   });
 
-  const unanswered = ['dkms status: exit code 124 (timed out)'];
-  const unknown = {
-    is: 'blocked',
-    because: `driver ${VERSION} is installed and loaded, and whether all of it is in place is not known: dkms status: exit code 124 (timed out)`,
-    remedy: expect.stringContaining('by hand'),
-  };
+  const unanswered = { modinfo: 'modinfo nvidia: exit code 124', dkms: 'dkms status: exit code 4' };
 
-  test.each([{ dkms: [] }, { onDisk: undefined }, { dkms: [], onDisk: undefined }])(
-    'is left alone where nobody could say what it lacks: %o',
-    lacks => {
-      expect(judge(withDriver({ ...lacks, unanswered }))).toEqual(unknown);
-      expect(judge(withDriver(lacks)).is).toBe('due');
-    },
-  );
+  test.each([
+    [{ dkms: [] }, 'dkms status: exit code 4'],
+    [{ onDisk: undefined }, 'modinfo nvidia: exit code 124'],
+    [{ dkms: [], onDisk: undefined }, 'modinfo nvidia: exit code 124, dkms status: exit code 4'],
+  ])('is left alone where nobody could say what it lacks: %o', (lacks, open) => {
+    expect(judge(withDriver({ ...lacks, unanswered }))).toEqual({
+      is: 'blocked',
+      because: `driver ${VERSION} is installed and loaded, and whether all of it is in place is not known: ${open}`,
+      remedy: expect.stringContaining('by hand'),
+    });
+    expect(judge(withDriver(lacks)).is).toBe('due');
+  });
 
   test.each([
     ['is known to be broken at DKMS', { dkms: [dkms('broken', undefined)] }],
-    ['does not work', { loaded: undefined, dkms: [] }],
+    ['is not loaded', { loaded: undefined, dkms: [] }],
     ['is another one', { installed: '550.54.14', onDisk: '550.54.14', loaded: '550.54.14', dkms: [] }],
   ])('is mended where it %s, whatever gave no answer', (_, lacks) => {
     expect(judge(withDriver({ ...lacks, unanswered })).is).toBe('due');
   });
 
-  test('is settled where all of it is seen, whatever gave no answer', () => {
-    expect(judge(withDriver({ unanswered })).is).toBe('settled');
+  test.each([
+    [{}, {}],
+    [{ dkms: [] }, { dkms: false }],
+  ])('is settled where all that counts is seen, whatever gave no answer: %o, %o', (lacks, asked) => {
+    const settings = { driver: { package: PATH, ...asked } };
+    expect(judge(withDriver({ ...lacks, unanswered }), settings).is).toBe('settled');
   });
 
   test('in another version gets the one that is asked for', () => {
