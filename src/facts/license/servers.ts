@@ -119,15 +119,14 @@ export async function findTrusted(guest: GuestView): Promise<string | undefined>
   return undefined;
 }
 
+/** At the begin of a line of getent(1): `192.0.2.10`, `2001:db8::1`, `fe80::1%eth0`. */
+const ADDRESS = /^((?=\S*[.:])[\da-f.:]+(?:%[\w.-]+)?)\s/i;
+
 /** As every program of the guest resolves it: /etc/hosts, DNS and whatever else nsswitch.conf names. */
 async function resolve(guest: GuestView, host: string): Promise<Resolution> {
   if (host.startsWith('-')) return { is: 'failed', because: 'this is no host name' };
-  const [{ isIP }, outcome] = await Promise.all([
-    import('node:net'),
-    guest.query(['getent', 'ahosts', host], RESOLVE_TIMEOUT_MS),
-  ]);
-  const words = outcome.stdout.split('\n').flatMap(line => /^(\S+)\s/.exec(line)?.[1] ?? []);
-  const addresses = [...new Set(words.filter(isIP))];
+  const outcome = await guest.query(['getent', 'ahosts', host], RESOLVE_TIMEOUT_MS);
+  const addresses = [...new Set(outcome.stdout.split('\n').flatMap(line => ADDRESS.exec(line)?.[1] ?? []))];
   if (outcome.code === 0 && addresses.length > 0) return { is: 'found', addresses };
   if (outcome.code === 127) return { is: 'unknown', because: 'there is no getent' };
   return { is: 'failed', because: whyNoAddress(outcome) };

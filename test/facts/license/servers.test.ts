@@ -73,7 +73,16 @@ it('a legacy server and its backup are tried without TLS, on the port that gridd
   expect(probesOf(root)).toEqual(['192.0.2.10 7070 tcp', '192.0.2.10 7071 tcp']);
 });
 
-it.each(['printf "\\000\\033[2J x\\n"', 'echo "Dienst läuft nicht"'])(
+it('every kind of address is one', async () => {
+  const getent = 'for a in 192.0.2.10 2001:db8::1 ::ffff:192.0.2.10 fe80::1%eth0; do echo "$a STREAM x"; done';
+  const { servers } = await serversOf({ files: { [TOKEN]: makeToken() }, getent });
+  expect(servers[0]?.resolution).toEqual({
+    is: 'found',
+    addresses: ['192.0.2.10', '2001:db8::1', '::ffff:192.0.2.10', 'fe80::1%eth0'],
+  });
+});
+
+it.each(['printf "\\000\\033[2J x\\n"', 'echo "Dienst läuft nicht"', 'echo "dead beef"'])(
   'words that are no address are none: %s',
   async getent => {
     const { servers } = await serversOf({ files: { [TOKEN]: makeToken() }, getent });
