@@ -8,16 +8,17 @@ export const driver = defineSubject({
   id: 'driver',
   title: 'the driver',
   reads: ['driver', 'smi', 'gpus', 'gridd', 'tokenFiles', 'griddLog', 'kernelLog', 'system'],
-  saw(_config, { driver: { installed, onDisk, loaded }, gridd }) {
-    if (!installed && !onDisk && !loaded) return seen('no NVIDIA driver');
+  saw(_config, { driver: { installed, onDisk, loaded, unanswered }, gridd }) {
+    if (!installed && !onDisk && !loaded && !unanswered?.modinfo) return seen('no NVIDIA driver');
     const daemon = gridd.binary ? 'with nvidia-gridd' : 'without nvidia-gridd';
-    return seen(`${onDisk ?? installed ?? 'none'} on disk, ${loaded ?? 'none'} loaded, ${daemon}`);
+    const nothing = unanswered?.modinfo ? `nothing known (${unanswered.modinfo})` : 'none';
+    return seen(`${onDisk ?? installed ?? nothing} on disk, ${loaded ?? 'none'} loaded, ${daemon}`);
   },
   checks: [
     {
       id: 'driver-missing',
       causes: [],
-      judge: (config, { driver: { installed, onDisk, loaded }, gpus, ...facts }) =>
+      judge: (config, { driver: { installed, onDisk, loaded, unanswered }, gpus, ...facts }) =>
         gpus.length === 0 || installed || onDisk || loaded
           ? undefined
           : {
@@ -29,7 +30,7 @@ export const driver = defineSubject({
                 : 'set driver.package in /etc/vgpu-guest/config.yaml to the -grid.run of the vGPU release that the host runs, and run vgpu-guest apply',
               evidence: [
                 evidence('/var/lib/nvidia/log', 'not there'),
-                evidence(`modinfo -k ${facts.system.kernel} nvidia`, 'no such module'),
+                evidence(`modinfo -k ${facts.system.kernel} nvidia`, unanswered?.modinfo ?? 'no such module'),
               ],
             },
     },

@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { driver } from '../../src/checks/driver.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import type { Facts } from '../../src/facts/facts.ts';
 import { find, griddLog, HEALTHY, kernelLog, NO_SMI, smi, unit, versions } from '../helpers/doctor.ts';
 
 const MISMATCH = {
@@ -46,6 +49,24 @@ test('a guest without any driver is told how it gets one', () => {
   expect(find('driver-missing', bare, { driver: { package: '/opt/x.run' } })?.remedy).toBe(
     'vgpu-guest apply installs it',
   );
+});
+
+test('what modinfo did not tell is not taken for none', () => {
+  const unanswered = { modinfo: 'modinfo nvidia: exit code 127' };
+  const at = 'modinfo -k 5.14.0 nvidia';
+  const system = { ...HEALTHY.system, kernel: '5.14.0' };
+  const bare = versions(undefined);
+  const dark = versions(undefined, { unanswered });
+  const shown = (given: Pick<Facts, 'driver'>) =>
+    find('driver-missing', { ...given, ...NO_SMI, system })?.evidence.find(each => each.at === at)?.shows;
+  expect([shown(bare), shown(dark)]).toEqual(['no such module', 'modinfo nvidia: exit code 127']);
+
+  const saw = (given: Pick<Facts, 'driver'>) => driver.saw(configSchema.parse({}), { ...HEALTHY, ...given });
+  expect([saw(bare), saw(dark), saw(versions(undefined, { unanswered, loaded: '580.159.04' }))]).toEqual([
+    { is: 'seen', text: 'no NVIDIA driver' },
+    { is: 'seen', text: 'nothing known (modinfo nvidia: exit code 127) on disk, none loaded, with nvidia-gridd' },
+    { is: 'seen', text: 'nothing known (modinfo nvidia: exit code 127) on disk, 580.159.04 loaded, with nvidia-gridd' },
+  ]);
 });
 
 test('a driver that lies on disk and is not loaded shows what the kernel said', () => {
