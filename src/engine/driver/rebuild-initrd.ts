@@ -91,10 +91,12 @@ async function check(guest: Guest, { image, builder, holds, lacks = [] }: Rebuil
 /** Reading an image means unpacking it. */
 const CHECK_TIMEOUT_MS = 120_000;
 
+/** What is empty or not there shows nothing: lsinitrd prints nothing of a file that an image lacks, and ends with 0. */
 async function showsText(guest: Guest, image: string, path: string): Promise<boolean> {
-  const onDisk = (await guest.readText(path)) ?? '';
+  const onDisk = (await guest.readText(path))?.trim();
+  if (!onDisk) return false;
   const { code, stdout } = await guest.query(['lsinitrd', '-f', path.slice(1), image], CHECK_TIMEOUT_MS);
-  return code === 0 && stdout.trim() === onDisk.trim();
+  return code === 0 && stdout.trim() === onDisk;
 }
 
 async function runHooks(guest: Guest, { image, kernel, builder }: RebuildInitrd, tell: Tell): Promise<void> {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { InitrdBuilder } from '../../../src/change.ts';
@@ -101,6 +101,13 @@ test.each([
   const deed = { kind: 'rebuild-initrd', kernel: '6.4.0', image: IMAGE, builder: 'dracut', holds: BLACKLIST } as const;
   await rebuildInitrd(it.guest, { ...deed, lacks }, quiet);
   expect(readFileSync(join(it.root, 'asked'), 'utf8').trim().split('\n')).toEqual(asked);
+});
+
+test.each(['', undefined])('a blacklist that is %o on disk proves nothing of an image', async text => {
+  const it = guestWith({ dracut: DRACUT, lsinitrd: '[ "$1" = -f ] || { echo "not a cpio archive" >&2; exit 1; }' });
+  if (text === undefined) rmSync(join(it.root, BLACKLIST));
+  else writeFiles(it.root, { [BLACKLIST]: text });
+  await expect(rebuild(it)).rejects.toThrow('lsinitrd cannot read it: not a cpio archive');
 });
 
 test('an image that still has what was to go from it is not used', async () => {
