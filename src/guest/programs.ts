@@ -70,7 +70,7 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, { stop, hurry
     extra: readonly Descriptor[] = [],
   ): Promise<Outcome> {
     stop.throwIfAborted();
-    if (args.some(isCut)) return UNABLE;
+    if (args.some(hasNul)) return UNABLE;
     const time = AbortSignal.timeout(Math.ceil(timeoutMs * patience));
     const over = new AbortController();
     const subprocess = execa(inside(program), args, {
@@ -102,7 +102,7 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, { stop, hurry
     async run([program, ...args], options = {}): Promise<Outcome> {
       const { timeoutMs, onLine, env: extra, evenWhenStopped, finishes, outlives } = options;
       if (!evenWhenStopped) stop.throwIfAborted();
-      if (args.some(isCut)) return UNABLE;
+      if (args.some(hasNul)) return UNABLE;
       const shared = outlives && handedOn !== undefined ? [handedOn as Descriptor] : [];
       const subprocess = execa(inside(program), args, {
         ...base,
@@ -146,7 +146,7 @@ const LOST = 'it cannot be ended, not even by SIGKILL: it hangs in the kernel, o
 const NEVER = new AbortController().signal;
 
 /** Words come from files and programs of the guest, which can hold what no program can be given. */
-const isCut = (word: string) => word.includes('\0');
+const hasNul = (word: string) => word.includes('\0');
 const UNABLE: Outcome = { code: 126, stdout: '', stderr: 'an argument has a NUL byte in it' };
 
 /** Aborts so long after the other one. */
