@@ -27,6 +27,8 @@ const MODULE_VERSION = '/sys/module/nvidia/version';
 const PROC_VERSION = '/proc/driver/nvidia/version';
 /** It reads and compares the modules of every kernel, which takes its time. */
 const DKMS_STATUS_TIMEOUT_MS = 120_000;
+/** Of the last line of what gave no answer; it may be of any kind and length. */
+const MOST_LETTERS = 200;
 
 export async function collectDriver(look: Look): Promise<DriverFact> {
   const { kernel } = await look.fact('system');
@@ -76,7 +78,7 @@ function isAnswerOfDkms({ code, stdout }: Outcome): boolean {
 }
 
 function howItEnded(name: string, { code, stdout, stderr }: Outcome): string {
-  const said = (stderr || stdout).trim().split('\n').at(-1);
+  const said = (stderr || stdout).trim().split('\n').at(-1)?.slice(0, MOST_LETTERS);
   return `${name}: ${exitCodeWords(code)}${said ? ` (${said})` : ''}`;
 }
 

@@ -92,6 +92,11 @@ test.each([
   expect((await guestWith({}, { modinfo, dkms }).fact('driver')).unanswered ?? {}).toEqual(unanswered);
 });
 
+test('what is no answer is told up to a bound', async () => {
+  const { unanswered } = await guestWith({}, { dkms: 'head -c 5000000 /dev/zero | tr "\\0" x' }).fact('driver');
+  expect(unanswered?.dkms).toBe(`dkms status: exit code 0 (${'x'.repeat(200)})`);
+});
+
 test('a module that is not there for this kernel is not on disk', async () => {
   const look = guestWith({}, { modinfo: 'echo "modinfo: ERROR: Module nvidia not found." >&2; exit 1' });
   expect((await look.fact('driver')).onDisk).toBeUndefined();
