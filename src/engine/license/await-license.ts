@@ -102,9 +102,12 @@ async function poll({ guest, config, wait, listener, bell, source }: Poll): Prom
     wait.tell.progress(`waiting for the license: ${wordsOf(smi)}`);
 
     if (isDead(gridd.unit) || listener.talk().failure?.hard) {
+      const endMs = performance.now() + LAST_WORDS_MS;
       await bell.wait(LAST_WORDS_MS);
+      // its last word is no reason to hurry: somebody may just restart it
+      while (isDead(gridd.unit) && !wait.signal.aborted && performance.now() < endMs)
+        await bell.wait(endMs - performance.now());
       const talk = listener.talk();
-      // somebody may just have restarted it
       const { unit } = await lookAt(guest, config).fact('gridd');
       if (isDead(unit)) return unlicensed(obituary(unit), talk, { smi, look }, LOOK_INTO_THE_JOURNAL);
       if (talk.failure?.hard)

@@ -297,6 +297,19 @@ describe('a guest that gets none', () => {
     });
   });
 
+  it('waits for one that somebody stops and starts again', async () => {
+    const journal = [
+      'cd "$GUEST_ROOT"; cp show alive; sed s/=active/=inactive/ alive >dead; mv dead show; : >stopped',
+      'until [ -e seen ]; do sleep 0.01; done',
+      inJournal(`Shutdown (${PID})`),
+      // as long as one that forks and reads its token needs
+      `sleep 0.3; ${GET_LICENSE}; mv alive show`,
+      FOR_EVER,
+    ];
+    const smi = '[ ! -e "$GUEST_ROOT/stopped" ] || : >"$GUEST_ROOT/seen"';
+    expect((await waitIn({ journal, smi })).explanation).toBe(LICENSED);
+  });
+
   it('does not wait for a daemon that has ended in silence', async () => {
     const { explanation, remedy } = await waitIn({ journal: [FOR_EVER], unit: { active: 'inactive' } });
     expect(explanation).toMatch(/^nvidia-gridd does not run: nvidia-gridd has said nothing/);
