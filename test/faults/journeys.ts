@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, utimesSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -22,6 +22,9 @@ export type Family = (typeof FAMILIES)[number];
 const WANTED = '/etc/systemd/system/multi-user.target.wants/vgpu-guest-resume.service';
 const CONFIG = '/etc/vgpu-guest/config.yaml';
 const NEW_TOKEN = '/opt/new.tok';
+/** What of a guest goes into its initrd, and makes it stale. */
+const CARRIED = ['/etc/modprobe.d', '/etc/dracut.conf.d'];
+const A_MOMENT_S = 0.001;
 const cp = promisify(execFile);
 
 /** From bare to licensed, what an operator does to a licensed guest, and the way back; each stage is played once, and kept. */
@@ -68,14 +71,19 @@ async function freeze(
       const thawed = makeFolderGuest(options);
       for (const name of readdirSync(thawed.root)) thawed.remove(`/${name}`);
       await cp('cp', ['-a', `${frozen}/.`, thawed.root]);
-      // a copy is as new as the copying: the images must not look older than what they carry
-      for (const name of thawed.list('/boot')) utimesSync(thawed.at(`/boot/${name}`), new Date(), new Date());
+      // a copy is as new as the copying: the images must not look older than what they carry, even where the clock was set back meanwhile
+      const now = Math.max(Date.now(), ...CARRIED.flatMap(folder => changedMs(thawed, folder))) / 1000 + A_MOMENT_S;
+      for (const name of thawed.list('/boot')) utimesSync(thawed.at(`/boot/${name}`), now, now);
       await start(thawed);
       thawed.forgetCalls();
       return thawed;
     },
     [Symbol.dispose]: () => rmSync(frozen, { recursive: true, force: true }),
   };
+}
+
+function changedMs(guest: FolderGuest, folder: string): readonly number[] {
+  return guest.list(folder).map(name => statSync(guest.at(`${folder}/${name}`)).ctimeMs);
 }
 
 async function expectCode(guest: FolderGuest, code: number, ...args: readonly string[]): Promise<void> {
