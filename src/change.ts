@@ -45,6 +45,10 @@ export type Deed =
   /** The package that `driver.package` names by a URL, kept only when it hashes to `sha256`; `from` is that URL as it may be shown. */
   | { readonly kind: 'fetch-package'; readonly from: string; readonly path: string; readonly sha256: string }
   | InstallDriver
+  /** DKMS lets go of this version, for every kernel. */
+  | { readonly kind: 'forget-dkms'; readonly version: string }
+  /** What an installer has written reaches the disk, though the run that began it was killed. */
+  | { readonly kind: 'end-install' }
   | InstallCuda
   /** Compiles and runs a small program with this nvcc, in a folder of root's own; what came of it is remembered. */
   | { readonly kind: 'prove-cuda'; readonly workshop: string }

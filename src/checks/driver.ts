@@ -1,3 +1,4 @@
+import { BEGUN_INSTALL } from '../facts/driver/begun-install.ts';
 import { GRIDD_BINARY, GRIDD_UNIT } from '../facts/license/gridd.ts';
 import { defineSubject, evidence, type Found, seen } from './check.ts';
 import { commandsOf } from './commands.ts';
@@ -33,6 +34,24 @@ export const driver = defineSubject({
                 evidence(`modinfo -k ${facts.system.kernel} nvidia`, unanswered?.modinfo ?? 'no such module'),
               ],
             },
+    },
+    {
+      id: 'driver-cut',
+      causes: [],
+      judge: (_config, { driver: { begun, installed } }) =>
+        begun?.isCut
+          ? {
+              severity: 'error',
+              summary: `the installation of driver ${begun.version} was cut by a reboot, a reset or a loss of power`,
+              cause:
+                'what it had written last was not on the disk yet, so that files of the driver may be empty or missing',
+              remedy: 'vgpu-guest apply installs it again',
+              evidence: [
+                evidence(BEGUN_INSTALL, `${begun.version}, of an earlier boot`),
+                evidence('/var/lib/nvidia/log', installed ?? 'not there'),
+              ],
+            }
+          : undefined,
     },
     {
       id: 'daemon-missing',

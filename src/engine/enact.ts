@@ -9,7 +9,9 @@ import { STATE_DIRECTORY } from '../facts/record.ts';
 import { REVERTED } from '../facts/revert/reverted.ts';
 import type { Guest } from '../guest/guest.ts';
 import { awaitNeighbours } from './await-neighbours.ts';
+import { endInstall, reachDisk } from './driver/begun-install.ts';
 import { fetchPackage } from './driver/fetch-package.ts';
+import { forgetDkms } from './driver/forget-dkms.ts';
 import { installDriver } from './driver/install-driver.ts';
 import { rebuildInitrd } from './driver/rebuild-initrd.ts';
 import { removeDriver } from './driver/remove-driver.ts';
@@ -76,6 +78,10 @@ export async function enact(change: Enactable, around: Surroundings): Promise<vo
       return await rebuildInitrd(guest, change, tell);
     case 'install-driver':
       return await installDriver(guest, change, tell);
+    case 'forget-dkms':
+      return await forgetDkms(guest, change.version, tell);
+    case 'end-install':
+      return await endInstall(guest);
     case 'fetch-package':
       return await fetchPackage(guest, around.config.driver.package ?? '', change, tell);
     case 'run':
@@ -126,6 +132,7 @@ async function yieldToNeighbours(change: Enactable, { guest, config, tell, stop 
       return await awaitNeighbours(guest, eyes => findNeighbours(eyes, INITRD_PROGRAMS), wait);
     case 'install-driver':
     case 'remove-driver':
+    case 'forget-dkms':
       return await awaitNeighbours(guest, eyes => findNeighbours(eyes, MODULE_PROGRAMS), wait);
     case 'run':
       if (change.argv[0] !== 'dkms') return;
@@ -169,7 +176,7 @@ async function command(
   tell: Tell,
 ): Promise<void> {
   const outcome = await guest.run(argv, { timeoutMs, onLine: line => tell.progress(line), finishes: true });
-  if (outcome.code === 0) return;
+  if (outcome.code === 0) return argv[0] === 'dkms' ? await reachDisk(guest) : undefined;
   const failure = failedCommand(argv, outcome);
   if (tolerated === undefined) throw failure;
   tell.warn(`${tolerated}: ${failure.message}`);

@@ -138,6 +138,10 @@ export function describe(change: Change): string {
     case 'install-driver':
     case 'install-cuda':
       return `run ${change.argv.join(' ')}`;
+    case 'forget-dkms':
+      return `run dkms remove -m nvidia -v ${change.version} --all`;
+    case 'end-install':
+      return 'write to the disk what is still in memory';
     case 'render-xorg':
       return `make ${change.path} with nvidia-xconfig`;
     case 'run':

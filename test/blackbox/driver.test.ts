@@ -20,6 +20,65 @@ const stepOf = ({ stdout }: Ran, id: string) => {
 const loaded = (guest: FolderGuest) => guest.read('/sys/module/nvidia/version')?.trim();
 const changes = (guest: FolderGuest) => guest.calls('change').map(({ program, args }) => [program, ...args].join(' '));
 
+describe('a guest whose power has gone', () => {
+  test('while DKMS built for a new kernel, has the empty modules that it found built anew', async () => {
+    using guest = makeFolderGuest(nearly);
+    expect((await guest.vgpuGuest(['apply'])).code).toBe(0);
+    const [module = '', built = ''] = Object.keys(guest.manifest()).filter(path => path.endsWith('/nvidia.ko'));
+    for (const path of [module, built]) guest.write(path, '');
+    await guest.reboot();
+    expect(loaded(guest)).toBeUndefined();
+    const ran = await guest.vgpuGuest(['apply', '--json']);
+    expect(ran.code, ran.stdout).toBe(0);
+    expect([loaded(guest), guest.read(module), guest.read(built)]).toEqual([
+      VERSION,
+      expect.stringContaining(`version=${VERSION}`),
+      expect.stringContaining(`version=${VERSION}`),
+    ]);
+    expect((await guest.vgpuGuest(['apply'])).stdout).toContain('nothing had to be changed');
+  });
+
+  test.each([
+    ['can still read', 'PACKAGE_VERSION="570.211.01"\n'],
+    ['cannot read any more', ''],
+  ])(
+    'while DKMS was handed the driver, has it installed although DKMS has a half one that it %s',
+    async (_what, conf) => {
+      using guest = makeFolderGuest(nearly);
+      const tree = '/var/lib/dkms/nvidia';
+      guest.write(`/usr/src/nvidia-${VERSION}/dkms.conf`, conf);
+      guest.link(`${tree}/${VERSION}/source`, `/usr/src/nvidia-${VERSION}`);
+      guest.write(`${tree}/${VERSION}/${guest.kernel}/x86_64/module/nvidia.ko`, '');
+      guest.write('/var/lib/vgpu-guest/installing.json', `{"version":"${VERSION}","bootId":"of an earlier boot"}\n`);
+      const ran = await guest.vgpuGuest(['apply', '--json']);
+      expect(ran.code, ran.stdout).toBe(0);
+      expect([loaded(guest), (await guest.run('dkms', 'status')).stdout]).toEqual([
+        VERSION,
+        `nvidia/${VERSION}, ${guest.kernel}, x86_64: installed\n`,
+      ]);
+      expect((await guest.vgpuGuest(['apply'])).stdout).toContain('nothing had to be changed');
+    },
+  );
+
+  test('while its driver was installed, has it installed again, whatever of it looks whole', async () => {
+    using guest = makeFolderGuest(nearly);
+    // the last deed of the installation, as the power goes
+    guest.write('/var/lib/stubs/sync-fails', '');
+    expect((await guest.vgpuGuest(['apply'])).stderr).toContain('sync --file-system');
+    const daemon = guest.read('/usr/bin/nvidia-gridd');
+    guest.write('/usr/bin/nvidia-gridd', '', 0o755);
+    guest.remove('/var/lib/stubs/sync-fails');
+    await guest.reboot();
+    const found = await guest.vgpuGuest(['doctor']);
+    expect(found.stdout).toContain('was cut by a reboot');
+    const ran = await guest.vgpuGuest(['apply', '--json']);
+    expect(ran.code, ran.stdout).toBe(0);
+    expect(stepOf(ran, 'install-driver')?.because).toContain('was cut by a reboot, a reset or a loss of power');
+    expect(guest.read('/usr/bin/nvidia-gridd')).toBe(daemon);
+    expect((await guest.vgpuGuest(['apply'])).stdout).toContain('nothing had to be changed');
+  });
+});
+
 describe('a guest whose kernel loads signed modules only', () => {
   const guestWith = (options: FolderGuestOptions = {}) =>
     makeFolderGuest({ ...nearly, distribution: 'rocky-9', secureBoot: 'on', ...options });

@@ -27,7 +27,7 @@ export interface Traits {
 
 const EVERYWHERE = [
   ...['systemctl', 'busctl', 'journalctl', 'systemd-detect-virt', 'modprobe', 'modinfo', 'lsmod', 'depmod'],
-  ...['uname', 'sh', 'tail', 'mokutil', 'timedatectl', 'getent', 'network-probe', 'flock'],
+  ...['uname', 'sh', 'tail', 'sync', 'mokutil', 'timedatectl', 'getent', 'network-probe', 'flock'],
 ];
 const RPM_DRACUT = [...EVERYWHERE, 'rpm', 'dracut', 'lsinitrd'];
 const APT = [

@@ -280,7 +280,10 @@ export function makeFolderGuest(options: FolderGuestOptions = {}): FolderGuest {
 
   function addKernel(release: string): void {
     const modules = `/lib/modules/${release}`;
-    write(`${modules}/kernel/drivers/gpu/drm/nouveau/nouveau.ko${traits.moduleSuffix}`, '');
+    write(
+      `${modules}/kernel/drivers/gpu/drm/nouveau/nouveau.ko${traits.moduleSuffix}`,
+      'license=GPL and additional rights\n',
+    );
     write(`${modules}/modules.dep`, `kernel/drivers/gpu/drm/nouveau/nouveau.ko${traits.moduleSuffix}:\n`);
     write(`/boot/vmlinuz-${release}`, 'a kernel\n', 0o755);
     write(

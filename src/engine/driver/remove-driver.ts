@@ -1,5 +1,6 @@
 import type { RemoveDriver } from '../../change.ts';
 import { AgentError } from '../../errors.ts';
+import { BEGUN_INSTALL } from '../../facts/driver/begun-install.ts';
 import { lookAtDkms } from '../../facts/driver/driver.ts';
 import { kernelsWithModule } from '../../facts/driver/installed-driver.ts';
 import { OWN_UNITS } from '../../facts/gpu/gpu-users.ts';
@@ -8,10 +9,10 @@ import { exitCodeWords } from '../../formats/signals.ts';
 import type { Guest } from '../../guest/guest.ts';
 import type { Tell } from '../tell.ts';
 import { freeDriver } from './driver-holders.ts';
+import { forgetDkms } from './forget-dkms.ts';
 
 const INSTALL_LOG = '/var/lib/nvidia/log';
 const LOG_LIMIT_BYTES = 16 * 1024 * 1024;
-const DKMS_TIMEOUT_MS = 600_000;
 
 /** Takes the driver away by its own uninstaller, whose exit code proves nothing: what counts is what is left. */
 export async function removeDriver(guest: Guest, deed: RemoveDriver, tell: Tell): Promise<void> {
@@ -30,6 +31,7 @@ export async function removeDriver(guest: Guest, deed: RemoveDriver, tell: Tell)
       { remedy: `read ${deed.log}, take away what it names, and run vgpu-guest revert --driver again` },
     );
   }
+  await guest.remove(BEGUN_INSTALL);
   // they went with the driver, so that there is nothing to start again
   units.move();
 }
@@ -44,8 +46,7 @@ async function leaveNothing(guest: Guest, version: string, tell: Tell): Promise<
   const left = (await lookAtDkms(guest))?.some(entry => entry.version === version);
   if (!left) return;
   tell.warn(`DKMS still has nvidia/${version}, and is told to let it go`);
-  const argv = ['dkms', 'remove', '-m', 'nvidia', '-v', version, '--all'] as const;
-  await guest.run(argv, { timeoutMs: DKMS_TIMEOUT_MS, onLine: line => tell.progress(line) });
+  await forgetDkms(guest, version, tell);
 }
 
 async function whatIsLeft(guest: Guest): Promise<readonly string[]> {

@@ -3,6 +3,7 @@ import { type DkmsEntry, parseDkmsStatus } from '../../formats/driver/dkms-statu
 import { exitCodeWords } from '../../formats/signals.ts';
 import type { GuestView, Outcome } from '../../guest/guest.ts';
 import type { Facts, Look } from '../facts.ts';
+import { lookAtBegunInstall } from './begun-install.ts';
 
 /** The NVIDIA driver as it lies on disk, as DKMS knows it and as the kernel has it. */
 export interface DriverFact {
@@ -16,6 +17,10 @@ export interface DriverFact {
   readonly isOpen?: boolean;
   /** What DKMS knows of `nvidia`; undefined when there is no DKMS. */
   readonly dkms: readonly DkmsEntry[] | undefined;
+  /** Versions of `nvidia` for which it has a folder: `dkms status` says nothing of one whose dkms.conf has lost its content. */
+  readonly inTree?: readonly string[];
+  /** Nobody has seen the end of the installation of this version: it goes on, was killed, or was `cut` by a reset or a loss of power. */
+  readonly begun?: { readonly version: string; readonly isCut: boolean };
   /** What gave no whole answer, so that what it did not tell of may still be there: `dkms status: exit code 4`. */
   readonly unanswered?: { readonly modinfo?: string; readonly dkms?: string };
 }
@@ -25,21 +30,25 @@ const INSTALL_LOG = '/var/lib/nvidia/log';
 const MODULE_VERSION = '/sys/module/nvidia/version';
 /** `NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu …`, or `… Open Kernel Module for x86_64  595.45.04  …`. */
 const PROC_VERSION = '/proc/driver/nvidia/version';
+export const DKMS_TREE = '/var/lib/dkms/nvidia';
 /** It reads and compares the modules of every kernel, which takes its time. */
 const DKMS_STATUS_TIMEOUT_MS = 120_000;
 /** Of the last line of what gave no answer; it may be of any kind and length. */
 const MOST_LETTERS = 200;
 
 export async function collectDriver(look: Look): Promise<DriverFact> {
-  const { kernel } = await look.fact('system');
+  const { kernel, bootId } = await look.fact('system');
   const { guest } = look;
-  const [installLog, modinfo, sys, proc, status] = await Promise.all([
+  const [installLog, modinfo, sys, proc, status, tree, begun] = await Promise.all([
     guest.readStart(INSTALL_LOG, 256),
     guest.query(['modinfo', '-F', 'version', '-k', kernel, 'nvidia']),
     guest.readText(MODULE_VERSION),
     guest.readText(PROC_VERSION),
     askDkms(guest),
+    guest.list(DKMS_TREE),
+    lookAtBegunInstall(guest),
   ]);
+  const inTree = tree.filter(name => /^\d/.test(name));
   const unanswered = {
     ...(isAnswerOfModinfo(modinfo) ? {} : { modinfo: howItEnded('modinfo nvidia', modinfo) }),
     ...(isAnswerOfDkms(status) ? {} : { dkms: howItEnded('dkms status', status) }),
@@ -50,6 +59,8 @@ export async function collectDriver(look: Look): Promise<DriverFact> {
     loaded: versionIn(sys ?? '') ?? /^NVRM version: .*?Module.*? {2}(\d+(?:\.\d+)+) {2}/.exec(proc ?? '')?.[1],
     ...(proc?.startsWith('NVRM version: ') ? { isOpen: / Open Kernel Module /.test(proc) } : {}),
     dkms: entriesIn(status),
+    ...(inTree.length > 0 ? { inTree } : {}),
+    ...(begun ? { begun: { version: begun.version, isCut: begun.bootId !== bootId } } : {}),
     ...(Object.keys(unanswered).length > 0 ? { unanswered } : {}),
   };
 }
@@ -94,7 +105,7 @@ export function isDriverInPlace(
   config: Config,
   { driver, smi, system }: Pick<Facts, 'driver' | 'smi' | 'system'>,
 ): boolean {
-  if (driver.installed !== version || driver.onDisk !== version) return false;
+  if (driver.begun?.isCut || driver.installed !== version || driver.onDisk !== version) return false;
   if (config.driver.dkms && !isRegistered(driver, version, system.kernel)) return false;
   return smi.answers || lostFile(smi.code) === undefined;
 }

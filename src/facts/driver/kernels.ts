@@ -3,6 +3,7 @@ import { keyNumber } from '../../formats/driver/mokutil.ts';
 import type { GuestView } from '../../guest/guest.ts';
 import type { Facts, Look } from '../facts.ts';
 import { hasBuildTree, isInstalled } from '../prerequisites.ts';
+import { DKMS_TREE } from './driver.ts';
 
 /** The kernels that can boot next, beside the running one. */
 export interface KernelsFact {
@@ -27,7 +28,6 @@ export interface NextKernel {
 }
 
 const MODULES = '/lib/modules';
-const DKMS_TREE = '/var/lib/dkms/nvidia';
 /** Red Hat's word on what the boot loader takes, whichever boot loader it is. */
 const GRUBBY = ['grubby', '--default-kernel'] as const;
 const GRUB_DEFAULTS = '/etc/default/grub';

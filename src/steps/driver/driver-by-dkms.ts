@@ -54,7 +54,8 @@ export function lacksNext(version: string, seen: Seen): readonly string[] {
 
 /**
  * DKMS passes over what it has installed before, even when the modules have been taken away since, and up to 3.0.6 by force as well: it
- * has to let go of them first. And where modules of that version or a newer one lie for that kernel, from wherever, it keeps its own back.
+ * has to let go of them first. Where none is there that can be read, or it never came to installing them, what it has built may be no
+ * better: the power went before it was on the disk. And where modules of that version or a newer one lie for that kernel, from wherever, it keeps its own back.
  */
 function dkmsInstall(
   version: string,
@@ -65,17 +66,32 @@ function dkmsInstall(
 ): readonly [Change, ...Change[]] {
   const which = ['-m', 'nvidia', '-v', version, '-k', release] as const;
   const deed = { kind: 'run', timeoutMs: DKMS_TIMEOUT_MS, because } as const;
+  const entries = driver.dkms?.filter(entry => entry.version === version && entry.kernel === release) ?? [];
   const isKnown = isRegistered(driver, version, release);
+  const isSuspect = entries.length > 0 && (onDisk === undefined || !isKnown);
   const force = isKnown || onDisk !== undefined ? ['--force'] : [];
   const install: Change = {
     ...deed,
     argv: ['dkms', 'install', ...which, ...force],
     ...(tolerated === undefined ? {} : { tolerated }),
   };
-  if (!isKnown) return [install];
-  // DKMS 2.8.7 ends with 1 when it has done so
-  const letGo = 'DKMS may not have let go of what it had installed';
-  return [{ ...deed, argv: ['dkms', 'uninstall', ...which], tolerated: letGo }, install];
+  // DKMS 2.8.7 ends with 1 when it has done so, and up to 2.8.2 it knows no unbuild
+  const first: readonly Change[] = [
+    ...(isKnown ? [letGo('uninstall', 'DKMS may not have let go of what it had installed')] : []),
+    ...(isSuspect ? [letGo('unbuild', 'DKMS may not have let go of what it had built')] : []),
+  ];
+  const [begin, ...rest] = [...first, install];
+  return [begin ?? install, ...rest];
+
+  function letGo(verb: string, tolerated: string): Change {
+    return { ...deed, argv: ['dkms', verb, ...which], tolerated };
+  }
+}
+
+/** What an installation that was cut has left with DKMS, where no installer takes it away; the package could not register its driver beside it. */
+export function forgetLeftover(version: string, { driver }: Pick<Seen, 'driver'>): readonly Change[] {
+  if (driver.installed === version || !driver.inTree?.includes(version)) return [];
+  return [{ kind: 'forget-dkms', version, because: `DKMS has nvidia/${version}, and no installer knows of it` }];
 }
 
 /** DKMS can build this version. */

@@ -1,9 +1,9 @@
-import { due, type InstallDriver, type Verdict, warned } from '../../change.ts';
+import { type Change, due, type InstallDriver, type Verdict, warned } from '../../change.ts';
 import type { Config } from '../../config/schema.ts';
 import type { PresentPackage } from '../../facts/driver/driver-package.ts';
 import { PACKAGE_STORE } from '../../facts/driver/room.ts';
 import type { Facts } from '../../facts/facts.ts';
-import { dkmsAhead } from './driver-by-dkms.ts';
+import { dkmsAhead, forgetLeftover } from './driver-by-dkms.ts';
 import { chooseWorkshop, refuseSurroundings } from './driver-preflight.ts';
 import { installPrerequisites } from './install-prerequisites.ts';
 import { INSTALLER_LOG, installerArgv } from './installer-options.ts';
@@ -40,7 +40,7 @@ export function installPackage(
   const workshop = chooseWorkshop(given, copy ? 'copied' : 'in-place', seen);
   if ('refusal' in workshop) return workshop.refusal;
   const { path, version, content } = given;
-  const install: InstallDriver = {
+  const install: InstallDriver & Change = {
     kind: 'install-driver',
     argv: installerArgv(given, config, {
       path: copy ?? path,
@@ -54,11 +54,14 @@ export function installPackage(
     workshop: workshop.path,
     leaveGraphical: seen.screen.xServers.length > 0,
     ...replaced(version, seen),
+    because,
   };
   const next = config.driver.dkms ? seen.kernels.next : undefined;
   const isBuildable = next && (next.headers || before.has(installPrerequisites.id)) && next.onDisk !== version;
-  const ahead = isBuildable ? dkmsAhead(version, next, seen) : [];
-  return warned(due({ ...install, because }, ...ahead), [...warningOf(signing), ...newerThanHost(version, seen)]);
+  // what DKMS had of this version is gone by then
+  const ahead = isBuildable ? dkmsAhead(version, next, { ...seen, driver: { ...seen.driver, dkms: [] } }) : [];
+  const [first = install, ...rest] = [...forgetLeftover(version, seen), install];
+  return warned(due(first, ...rest, ...ahead), [...warningOf(signing), ...newerThanHost(version, seen)]);
 }
 
 /** The driver that is lost when this one does not work. */

@@ -1,4 +1,4 @@
-import { blocked, due, settled, type Verdict, warned } from '../../change.ts';
+import { blocked, type Change, due, settled, type Verdict, warned } from '../../change.ts';
 import type { Config } from '../../config/schema.ts';
 import { isDriverInPlace, isRegistered, lostFile } from '../../facts/driver/driver.ts';
 import type { Facts } from '../../facts/facts.ts';
@@ -32,6 +32,7 @@ export const installDriver = defineStep({
     if (driverPackage.is === 'remote' ? !isHere(asked, config, seen) : asked && !isDriverInPlace(asked, config, seen)) {
       return loadable(putInPlace(asked, config, seen, before), seen);
     }
+    if (driver.begun && !driver.begun.isCut) return due(endInstall(driver.begun.version));
     if (!driver.loaded) return loadable(due(load(`driver ${driver.onDisk} is installed and not loaded`)), seen);
     if (driver.onDisk && driver.onDisk !== driver.loaded) {
       return due({ kind: 'reboot', because: `driver ${driver.loaded} is in memory, and ${driver.onDisk} is on disk` });
@@ -86,6 +87,11 @@ function isHere(named: string | undefined, config: Config, seen: Seen): boolean 
   return named !== undefined && isDriverInPlace(named, config, seen);
 }
 
+function endInstall(version: string): Change {
+  const because = `the run that installed driver ${version} was ended before it saw all of it on the disk`;
+  return { kind: 'end-install', because };
+}
+
 /** A driver that works is not touched for what nobody could say of it. */
 function notKnown(asked: string, config: Config, { driver, smi }: Seen): Verdict | undefined {
   const { installed, loaded, onDisk, dkms = [], unanswered = {} } = driver;
@@ -128,7 +134,7 @@ function putInPlace(version: string | undefined, config: Config, seen: Seen, bef
     driver.onDisk !== version ||
     (config.driver.dkms && version !== undefined && !isRegistered(driver, version, system.kernel));
   // an installation that was ended in the middle has its log and its source in place before its programs
-  const modulesOnly = lacksModules && lostOf(smi) === undefined;
+  const modulesOnly = lacksModules && lostOf(smi) === undefined && !driver.begun?.isCut;
   if (version !== undefined && driver.installed === version && modulesOnly && hasSource(version, seen)) {
     return buildByDkms(version, seen, because);
   }
@@ -139,7 +145,10 @@ function putInPlace(version: string | undefined, config: Config, seen: Seen, bef
 }
 
 function whatIsWanting(version: string | undefined, { driver, system, smi }: Seen): string {
-  const { installed, onDisk } = driver;
+  const { installed, onDisk, begun } = driver;
+  if (begun?.isCut) {
+    return `the installation of driver ${begun.version} was cut by a reboot, a reset or a loss of power, so that any of its files may be damaged`;
+  }
   if (!installed)
     return onDisk ? `driver ${onDisk} does not come from a .run package` : 'no NVIDIA driver is installed';
   if (version === undefined) return `driver ${installed} is installed, and what is asked for is not downloaded yet`;

@@ -20,6 +20,7 @@ interface Scene {
   readonly deed?: Partial<InstallDriver>;
   readonly dkms?: string;
   readonly systemctl?: string;
+  readonly sync?: string;
   /** The run is told to stop when the package prints this. */
   readonly stopAt?: string;
 }
@@ -37,6 +38,7 @@ async function install(scene: Scene) {
 ${note('systemctl')}${scene.systemctl ?? ''}`,
   );
   writeProgram(root, 'tail', 'exec tail "$1" "$2" "$3" "$GUEST_ROOT$4"');
+  writeProgram(root, 'sync', scene.sync ?? '');
   if (scene.dkms !== undefined) writeProgram(root, 'dkms', scene.dkms);
   const stop = new AbortController();
   const told: string[] = [];
@@ -97,6 +99,35 @@ describe('an installation that ends well', () => {
       "-> The installer has encountered the following error during installation: 'Failed to execute `/sbin/depmod`'. (Answer: Continue installation)";
     const { told, fault } = await install({ package: `cat >"$LOG" <<'LINE'\n${line}\nLINE` });
     expect([fault, told]).toEqual([undefined, [`warn ${line}`]]);
+  });
+});
+
+describe('an installation', () => {
+  const BEGUN = '/var/lib/vgpu-guest/installing.json';
+  const boot = { 'proc/sys/kernel/random/boot_id': 'b7f1\n' };
+  const keep = 'cat "$GUEST_ROOT/var/lib/vgpu-guest/installing.json" >>"$GUEST_ROOT/seen"';
+
+  test('is known as begun until what it has written is on the disk', async () => {
+    const { fault, guest } = await install({
+      package: keep,
+      files: boot,
+      sync: `printf '%s\\n' "$*" >>"$GUEST_ROOT/seen"\n${keep}`,
+    });
+    const begun = '{"version":"570.211.01","bootId":"b7f1"}\n';
+    expect([fault, await guest.readText('/seen')]).toEqual([
+      undefined,
+      `${begun}--file-system /usr /etc /lib/modules /var/lib\n${begun}`,
+    ]);
+    expect(await guest.stat(BEGUN)).toBeUndefined();
+  });
+
+  test.each([
+    ['was refused by the disk', { package: '', sync: "echo 'sync: error syncing: Input/output error' >&2\nexit 1" }],
+    ['has failed', { package: 'exit 1' }],
+  ])('that %s stays begun', async (_how, scene) => {
+    const { fault, guest } = await install({ ...scene, files: boot });
+    expect(fault?.message).toMatch(/ended with exit code 1/);
+    expect(await guest.stat(BEGUN)).toBeDefined();
   });
 });
 

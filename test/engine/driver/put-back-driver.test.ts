@@ -24,9 +24,17 @@ interface Scene {
   readonly record?: 'right' | 'of another package' | 'absent';
   readonly smi?: string;
   readonly kernelLog?: string;
+  readonly sync?: string;
 }
 
-async function upgrade({ newOne, oldOne = installs(OLD), record = 'right', smi = 'exit 0', kernelLog = '' }: Scene) {
+async function upgrade({
+  newOne,
+  oldOne = installs(OLD),
+  record = 'right',
+  smi = 'exit 0',
+  kernelLog = '',
+  sync = '',
+}: Scene) {
   const root = temporaryFolder();
   const kept = {
     version: OLD,
@@ -57,6 +65,7 @@ async function upgrade({ newOne, oldOne = installs(OLD), record = 'right', smi =
   writeProgram(root, 'nvidia-smi', smi);
   writeProgram(root, 'systemctl', 'echo inactive; exit 3');
   writeProgram(root, 'tail', 'exit 0');
+  writeProgram(root, 'sync', sync);
   writeProgram(root, 'journalctl', `cat <<'LOG'\n${kernelLog}\nLOG`);
   const deed: InstallDriver = {
     kind: 'install-driver',

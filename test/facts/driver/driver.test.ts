@@ -56,6 +56,24 @@ test('each place tells its own version', async () => {
   });
 });
 
+test.each([
+  ['of this boot is under way', 'b7f1', false],
+  ['of an earlier boot was cut', '5c02', true],
+])('an installation that has begun and %s', async (_how, bootId, isCut) => {
+  const look = guestWith({
+    'proc/sys/kernel/random/boot_id': 'b7f1\n',
+    'var/lib/vgpu-guest/installing.json': `{"version":"570.211.01","bootId":"${bootId}"}\n`,
+    'var/lib/dkms/nvidia/570.211.01/build/make.log': '',
+    'var/lib/dkms/nvidia/kernel-6.4.0-x86_64': '',
+  });
+  expect(await look.fact('driver')).toMatchObject({ begun: { version: '570.211.01', isCut }, inTree: ['570.211.01'] });
+});
+
+test('what this program did not write tells of no installation', async () => {
+  const look = guestWith({ 'var/lib/vgpu-guest/installing.json': '{' });
+  expect(await look.fact('driver')).not.toHaveProperty('begun');
+});
+
 // The first is recorded on a real machine with the open modules; the second is typed after one with NVIDIA's own.
 test.each([
   [

@@ -406,6 +406,8 @@ describe('a guest with the driver', () => {
     });
   });
 
+  const which = ['-m', 'nvidia', '-v', VERSION, '-k', KERNEL];
+
   test('with the old one in memory reboots', () => {
     expect(judge(withDriver({ loaded: '550.54.14' }))).toEqual({
       is: 'due',
@@ -414,8 +416,7 @@ describe('a guest with the driver', () => {
   });
 
   test.each([
-    ['added', [dkms('added', undefined)]],
-    ['built', [dkms('built')]],
+    ['added', [{ ...dkms('added'), kernel: undefined }]],
     ['installed for another kernel', [dkms('installed', '6.4.0-150600.21-default')]],
   ])('that is only %s in DKMS is installed by DKMS, in the place of the modules that are there', (_how, entries) => {
     expect(judge(withDriver({ dkms: entries }))).toEqual({
@@ -428,6 +429,13 @@ describe('a guest with the driver', () => {
           because: `driver ${VERSION} is not registered with DKMS for ${KERNEL}`,
         },
       ],
+    });
+  });
+
+  test('that is only built in DKMS is built anew: what kept DKMS from installing it may have damaged it', () => {
+    expect(judge(withDriver({ dkms: [dkms('built')] }))).toMatchObject({
+      is: 'due',
+      changes: [{ argv: ['dkms', 'unbuild', ...which] }, { argv: ['dkms', 'install', ...which, '--force'] }],
     });
   });
 
@@ -456,16 +464,73 @@ describe('a guest with the driver', () => {
     });
   });
 
-  test('whose modules were taken away from under DKMS has them put back, once DKMS has let go of them', () => {
+  test('whose modules are gone or damaged has them built anew, once DKMS has let go of what it has', () => {
     expect(judge(withDriver({ onDisk: undefined, loaded: undefined }))).toMatchObject({
       is: 'due',
       changes: [
-        {
-          argv: ['dkms', 'uninstall', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL],
-          tolerated: 'DKMS may not have let go of what it had installed',
-        },
-        { argv: ['dkms', 'install', '-m', 'nvidia', '-v', VERSION, '-k', KERNEL, '--force'] },
+        { argv: ['dkms', 'uninstall', ...which], tolerated: 'DKMS may not have let go of what it had installed' },
+        { argv: ['dkms', 'unbuild', ...which], tolerated: 'DKMS may not have let go of what it had built' },
+        { argv: ['dkms', 'install', ...which, '--force'] },
         { argv: ['modprobe', 'nvidia'] },
+      ],
+    });
+  });
+
+  test('of which a cut has left a build alone has its modules built anew', () => {
+    const changes = [
+      { argv: ['dkms', 'unbuild', ...which] },
+      { argv: ['dkms', 'install', ...which] },
+      { argv: ['modprobe', 'nvidia'] },
+    ];
+    const seen = withDriver({ onDisk: undefined, loaded: undefined, dkms: [dkms('built')] });
+    expect(judge(seen)).toMatchObject({ is: 'due', changes });
+  });
+
+  test('whose installation was cut is installed again, however whole it looks', () => {
+    const begun = { version: VERSION, isCut: true };
+    const because = `the installation of driver ${VERSION} was cut by a reboot, a reset or a loss of power, so that any of its files may be damaged`;
+    expect(judge(withDriver({ begun }))).toEqual(install(because));
+    expect(judge(withDriver({ begun, onDisk: undefined }))).toEqual(install(because));
+    const gone = { is: 'missing', path: PATH, namedVersion: VERSION } as const;
+    expect(judge({ ...withDriver({ begun }), driverPackage: gone })).toEqual({
+      is: 'blocked',
+      because: `${because}, and ${PATH} is not there`,
+      remedy: `copy the driver package to ${PATH}`,
+    });
+  });
+
+  test('of which an installation that was cut has left a half with DKMS is rid of that first', () => {
+    const seen = withDriver({
+      installed: undefined,
+      onDisk: undefined,
+      loaded: undefined,
+      dkms: [],
+      inTree: [VERSION],
+    });
+    const because = 'no NVIDIA driver is installed';
+    expect(judge(seen)).toEqual({
+      is: 'due',
+      changes: [
+        {
+          kind: 'forget-dkms',
+          version: VERSION,
+          because: `DKMS has nvidia/${VERSION}, and no installer knows of it`,
+        },
+        ...install(because).changes,
+      ],
+    });
+    expect(judge({ ...seen, driver: { ...seen.driver, inTree: ['550.54.14'] } })).toEqual(install(because));
+  });
+
+  test('whose installation outlived the run that began it is seen to the disk, and not installed again', () => {
+    const begun = { version: VERSION, isCut: false };
+    expect(judge(withDriver({ begun }))).toEqual({
+      is: 'due',
+      changes: [
+        {
+          kind: 'end-install',
+          because: `the run that installed driver ${VERSION} was ended before it saw all of it on the disk`,
+        },
       ],
     });
   });
