@@ -10,6 +10,7 @@ import type { Step } from '../steps/step.ts';
 import { clearLeftovers } from './clear-leftovers.ts';
 import { CLOCK_STEP_US, type Enactable, enact, NoLicense } from './enact.ts';
 import { whyDead } from './license/why-dead.ts';
+import { lookAgain } from './look-again.ts';
 import { lookForAll, plan } from './plan.ts';
 import { remember } from './remember.ts';
 import { arrangeResume, endResume, type ResumeMarker, readMarker, refuseLoop } from './resume.ts';
@@ -164,7 +165,7 @@ async function settle(run: Run, step: Step, before: readonly StepReport[], look:
       if (!run.reverts) await remember(run.guest, change);
       await enact(change, { ...run, family, tell: run.watcher });
     }
-    const looked = lookAt(run.guest, run.config);
+    const looked = lookAgain(look, enactable);
     const second = await judge(step, run.config, looked);
     const progressed = enactable.some(({ kind }) => kind !== 'set-ecc');
     const doing = { done: first.changes, beganUs, changedSince: progressed || before.some(isChange) };
@@ -176,7 +177,7 @@ async function settle(run: Run, step: Step, before: readonly StepReport[], look:
     return { ...result, warnings, changed: changed || result.outcome === 'changed', looked };
   } catch (thrown) {
     run.stop.throwIfAborted();
-    return { ...failure(thrown), changed, looked: lookAt(run.guest, run.config) };
+    return { ...failure(thrown), changed, looked: look.again() };
   }
 }
 

@@ -1,6 +1,6 @@
 import type { InstallDriver } from '../change.ts';
 import { AgentError } from '../errors.ts';
-import { lookAtDkms } from '../facts/driver/driver.ts';
+import { lookAtDkms } from '../facts/driver/dkms.ts';
 import { STATE_DIRECTORY } from '../facts/record.ts';
 import {
   findDkmsWarning,

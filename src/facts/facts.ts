@@ -3,6 +3,7 @@ import type { GuestView } from '../guest/guest.ts';
 import { type BlacklistFact, collectBlacklist } from './driver/blacklist.ts';
 import { type CarriedFact, collectCarried } from './driver/carried.ts';
 import { collectDistributionDriver, type DistributionDriverFact } from './driver/distribution-driver.ts';
+import { collectDkms, type DkmsFact } from './driver/dkms.ts';
 import { collectDriver, type DriverFact } from './driver/driver.ts';
 import { collectDriverPackage, type DriverPackageFact } from './driver/driver-package.ts';
 import { collectDriverTrouble, type DriverTroubleFact } from './driver/driver-trouble.ts';
@@ -51,6 +52,7 @@ export interface Facts {
   readonly distributionDriver: DistributionDriverFact;
   readonly secureBoot: SecureBootFact;
   readonly room: RoomFact;
+  readonly dkms: DkmsFact;
   readonly driver: DriverFact;
   readonly driverTrouble: DriverTroubleFact;
   readonly gpuUsers: readonly GpuUser[];
@@ -87,6 +89,8 @@ export interface Look {
   readonly guest: GuestView;
   readonly config: Config;
   fact<K extends keyof Facts>(key: K): Promise<Facts[K]>;
+  /** A new look, which takes over what this one has seen of these. */
+  again(keep?: readonly (keyof Facts)[]): Look;
 }
 
 const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K]> } = {
@@ -101,6 +105,7 @@ const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K
   distributionDriver: collectDistributionDriver,
   secureBoot: collectSecureBoot,
   room: collectRoom,
+  dkms: collectDkms,
   driver: collectDriver,
   driverTrouble: collectDriverTrouble,
   gpuUsers: collectGpuUsers,
@@ -131,7 +136,10 @@ const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K
 };
 
 export function lookAt(guest: GuestView, config: Config): Look {
-  const seen = new Map<keyof Facts, Promise<unknown>>();
+  return lookWith(new Map(), guest, config);
+}
+
+function lookWith(seen: Map<keyof Facts, Promise<unknown>>, guest: GuestView, config: Config): Look {
   const look: Look = {
     guest,
     config,
@@ -140,6 +148,7 @@ export function lookAt(guest: GuestView, config: Config): Look {
       seen.set(key, known);
       return known as Promise<Facts[K]>;
     },
+    again: (keep = []) => lookWith(new Map([...seen].filter(([key]) => keep.includes(key))), guest, config),
   };
   return look;
 }

@@ -1,7 +1,7 @@
 import type { RemoveDriver } from '../../change.ts';
 import { AgentError } from '../../errors.ts';
 import { BEGUN_INSTALL } from '../../facts/driver/begun-install.ts';
-import { lookAtDkms } from '../../facts/driver/driver.ts';
+import { lookAtDkms } from '../../facts/driver/dkms.ts';
 import { kernelsWithModule } from '../../facts/driver/installed-driver.ts';
 import { OWN_UNITS } from '../../facts/gpu/gpu-users.ts';
 import { installerErrors } from '../../formats/driver/installer-log.ts';

@@ -1,8 +1,8 @@
 import type { Config } from '../../config/schema.ts';
-import { type DkmsEntry, parseDkmsStatus } from '../../formats/driver/dkms-status.ts';
-import { exitCodeWords } from '../../formats/signals.ts';
-import type { GuestView, Outcome } from '../../guest/guest.ts';
+import type { DkmsEntry } from '../../formats/driver/dkms-status.ts';
+import type { Outcome } from '../../guest/guest.ts';
 import type { Facts, Look } from '../facts.ts';
+import { howItEnded } from '../how-it-ended.ts';
 import { lookAtBegunInstall } from './begun-install.ts';
 
 /** The NVIDIA driver as it lies on disk, as DKMS knows it and as the kernel has it. */
@@ -30,67 +30,37 @@ const INSTALL_LOG = '/var/lib/nvidia/log';
 const MODULE_VERSION = '/sys/module/nvidia/version';
 /** `NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu …`, or `… Open Kernel Module for x86_64  595.45.04  …`. */
 const PROC_VERSION = '/proc/driver/nvidia/version';
-export const DKMS_TREE = '/var/lib/dkms/nvidia';
-/** It reads and compares the modules of every kernel, which takes its time. */
-const DKMS_STATUS_TIMEOUT_MS = 120_000;
-/** Of the last line of what gave no answer; it may be of any kind and length. */
-const MOST_LETTERS = 200;
 
 export async function collectDriver(look: Look): Promise<DriverFact> {
   const { kernel, bootId } = await look.fact('system');
   const { guest } = look;
-  const [installLog, modinfo, sys, proc, status, tree, begun] = await Promise.all([
+  const [installLog, modinfo, sys, proc, dkms, begun] = await Promise.all([
     guest.readStart(INSTALL_LOG, 256),
     guest.query(['modinfo', '-F', 'version', '-k', kernel, 'nvidia']),
     guest.readText(MODULE_VERSION),
     guest.readText(PROC_VERSION),
-    askDkms(guest),
-    guest.list(DKMS_TREE),
+    look.fact('dkms'),
     lookAtBegunInstall(guest),
   ]);
-  const inTree = tree.filter(name => /^\d/.test(name));
   const unanswered = {
     ...(isAnswerOfModinfo(modinfo) ? {} : { modinfo: howItEnded('modinfo nvidia', modinfo) }),
-    ...(isAnswerOfDkms(status) ? {} : { dkms: howItEnded('dkms status', status) }),
+    ...(dkms.unanswered === undefined ? {} : { dkms: dkms.unanswered }),
   };
   return {
     installed: /^.*\((\d+(?:\.\d+)+)\)/.exec(installLog ?? '')?.[1],
     onDisk: modinfo.code === 0 ? versionIn(modinfo.stdout) : undefined,
     loaded: versionIn(sys ?? '') ?? /^NVRM version: .*?Module.*? {2}(\d+(?:\.\d+)+) {2}/.exec(proc ?? '')?.[1],
     ...(proc?.startsWith('NVRM version: ') ? { isOpen: / Open Kernel Module /.test(proc) } : {}),
-    dkms: entriesIn(status),
-    ...(inTree.length > 0 ? { inTree } : {}),
+    dkms: dkms.entries,
+    ...(dkms.inTree.length > 0 ? { inTree: dkms.inTree } : {}),
     ...(begun ? { begun: { version: begun.version, isCut: begun.bootId !== bootId } } : {}),
     ...(Object.keys(unanswered).length > 0 ? { unanswered } : {}),
   };
 }
 
-/** What DKMS knows of `nvidia`; undefined when there is no DKMS. */
-export async function lookAtDkms(guest: GuestView): Promise<DriverFact['dkms']> {
-  return entriesIn(await askDkms(guest));
-}
-
-function askDkms(guest: GuestView): Promise<Outcome> {
-  return guest.query(['dkms', 'status'], DKMS_STATUS_TIMEOUT_MS);
-}
-
-function entriesIn({ code, stdout }: Outcome): DriverFact['dkms'] {
-  return code === 127 ? undefined : parseDkmsStatus(stdout).filter(entry => entry.module === 'nvidia');
-}
-
 /** It is there, or it is not. */
 function isAnswerOfModinfo({ code, stdout }: Outcome): boolean {
   return code === 1 || (code === 0 && (stdout === '' || versionIn(stdout) !== undefined));
-}
-
-/** Without DKMS there is nothing that it knows. */
-function isAnswerOfDkms({ code, stdout }: Outcome): boolean {
-  return code === 127 || (code === 0 && (stdout === '' || parseDkmsStatus(stdout).length > 0));
-}
-
-function howItEnded(name: string, { code, stdout, stderr }: Outcome): string {
-  const said = (stderr || stdout).trim().split('\n').at(-1)?.slice(0, MOST_LETTERS);
-  return `${name}: ${exitCodeWords(code)}${said ? ` (${said})` : ''}`;
 }
 
 /** Whether DKMS has put this version into place for this kernel, by a build or as a weak module. */
