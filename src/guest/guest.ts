@@ -147,6 +147,8 @@ export interface Guest extends GuestView {
   /** Like `copyFile`, for a file of any size. */
   copyLarge(from: string, to: string, mode: number): Promise<void>;
   setMode(path: string, mode: number): Promise<void>;
+  /** When it was last modified, for who goes by that; microseconds since 1970. */
+  setModified(path: string, us: number): Promise<void>;
   makeDirectory(path: string, mode: number): Promise<void>;
   /** Renames, replacing what is at `to`; falls back to copy and remove between file systems. */
   rename(from: string, to: string): Promise<void>;

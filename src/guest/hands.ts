@@ -13,6 +13,7 @@ import {
   rm,
   rmdir,
   stat,
+  utimes,
 } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { Argv } from '../change.ts';
@@ -28,6 +29,7 @@ type FileHands = Pick<
   | 'copyFile'
   | 'copyLarge'
   | 'setMode'
+  | 'setModified'
   | 'makeDirectory'
   | 'rename'
   | 'keepCopy'
@@ -94,6 +96,12 @@ export function openFileHands(root: string, query: GuestView['query']): FileHand
     async setMode(path, mode) {
       await named(`the mode of ${path} cannot be set to ${mode.toString(8)}`, path, async () => {
         await chmod(await fileAt(path), mode);
+      });
+    },
+
+    async setModified(path, us) {
+      await named(`the time of ${path} cannot be set`, path, async () => {
+        await utimes(await fileAt(path), us / 1_000_000, us / 1_000_000);
       });
     },
 

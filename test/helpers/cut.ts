@@ -9,7 +9,17 @@ export function isPowerCut(error: unknown): boolean {
 }
 
 const HANDS = [
-  ...(['writeText', 'copyFile', 'setMode', 'setOwner', 'makeDirectory', 'rename', 'keepCopy', 'remove'] as const),
+  ...([
+    'writeText',
+    'copyFile',
+    'setMode',
+    'setModified',
+    'setOwner',
+    'makeDirectory',
+    'rename',
+    'keepCopy',
+    'remove',
+  ] as const),
   ...(['removeFolder', 'removeEmptyFolder', 'run'] as const),
 ];
 

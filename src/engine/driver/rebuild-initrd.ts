@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import type { Argv, Deed, InitrdBuilder } from '../../change.ts';
 import { AgentError } from '../../errors.ts';
 import { isListed, KEPT_SUFFIX, listerOf } from '../../facts/driver/carried.ts';
+import { DRACUT_DROP_IN } from '../../facts/driver/initrds.ts';
 import { exitCodeWords } from '../../formats/signals.ts';
 import type { Guest } from '../../guest/guest.ts';
 import { failedCommand } from '../failed-command.ts';
@@ -30,6 +31,7 @@ export async function rebuildInitrd(guest: Guest, deed: RebuildInitrd, tell: Tel
     await check(guest, deed, aside);
     const old = await guest.stat(image);
     if (old) await guest.setMode(aside, old.mode);
+    await keepInOrder(guest, deed, aside);
     await guest.remove(kept);
     await guest.keepCopy(image, kept);
     await guest.rename(aside, image);
@@ -88,6 +90,16 @@ async function check(guest: Guest, { image, builder, holds, lacks = [] }: Rebuil
   throw refuse(`it carries nouveau.ko, and ${holds} is not in it as it stands on disk`);
 }
 
+/** An image that holds a file is newer than it, even where the clock was set back since that was written: by that its age is judged. */
+async function keepInOrder(guest: Guest, { holds, builder }: RebuildInitrd, aside: string): Promise<void> {
+  const held = [holds, builder === 'dracut' ? DRACUT_DROP_IN : undefined].filter(path => path !== undefined);
+  const [made, ...stats] = await Promise.all([aside, ...held].map(path => guest.stat(path)));
+  const newestUs = Math.max(...stats.map(stat => stat?.changedUs ?? 0));
+  if (made && made.modifiedUs < newestUs) await guest.setModified(aside, newestUs + COARSEST_CLOCK_US);
+}
+
+/** FAT counts in two seconds. */
+const COARSEST_CLOCK_US = 2_000_000;
 /** Reading an image means unpacking it. */
 const CHECK_TIMEOUT_MS = 120_000;
 

@@ -43,6 +43,13 @@ test('the new image takes the place of the old one, which is kept', async () => 
   expect(bootOf(it.root)).toEqual(['initrd-6.4.0', 'initrd-6.4.0.before-vgpu-guest']);
 });
 
+test('the new image is newer than what it holds, although the clock was set back since that was written', async () => {
+  const it = guestWith({ dracut: `${DRACUT} && touch -d '2020-01-01' "$GUEST_ROOT$2"`, lsinitrd: LISTS_NOUVEAU });
+  await rebuild(it);
+  const [image, held] = await Promise.all([IMAGE, BLACKLIST].map(path => it.guest.stat(path)));
+  expect(image?.modifiedUs).toBeGreaterThan(held?.changedUs ?? Infinity);
+});
+
 test('a second rebuild keeps the image before it', async () => {
   const it = guestWith({ dracut: DRACUT, lsinitrd: LISTS_NOUVEAU });
   await rebuild(it);
