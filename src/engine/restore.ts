@@ -13,7 +13,7 @@ const TIMEOUT_MS = 120_000;
 /** What others than this command still need, or nobody may delete. */
 const NEVER_FORGOTTEN = ['set-aside', 'license-watch.json', 'resume.json'];
 /** What belongs to a driver that stays. */
-const OF_THE_DRIVER = ['driver.json', 'packages'];
+const OF_THE_DRIVER = ['driver.json', 'installing.json', 'packages'];
 
 /** The original's bytes in the file's place, with the mode, the owner and the label that it had. */
 export async function restore(guest: Guest, { path, original, mode, uid, gid, label }: Restore): Promise<void> {

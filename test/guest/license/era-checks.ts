@@ -62,6 +62,8 @@ async function talkInEra({ guest }: LicenseBed, version: string): Promise<readon
   await guest.succeed(['systemd-run', '--quiet', `--unit=${ERA_UNIT}`, '--service-type=forking', beside, DAEMON]);
   await guest.waitUntilSucceeds(['sh', '-c', 'journalctl -b -t nvidia-gridd -o cat | tail -n 1 | grep acquired']);
   await guest.succeed(['systemctl', 'stop', ERA_UNIT]);
+  // journald reads its socket when it comes to it
+  await guest.waitUntilSucceeds(['sh', '-c', 'journalctl -b -t nvidia-gridd -o cat | tail -n 1 | grep Shutdown']);
   const all = await guest.succeed(['journalctl', '--boot', '--output=cat', '--identifier=nvidia-gridd']);
   const lines = all
     .trim()
