@@ -1,5 +1,5 @@
 import type { InstallDriver } from '../change.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, messageOf } from '../errors.ts';
 import { lookAtDkms } from '../facts/driver/dkms.ts';
 import { STATE_DIRECTORY } from '../facts/record.ts';
 import {
@@ -12,6 +12,7 @@ import {
 } from '../formats/driver/installer-log.ts';
 import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest, Outcome } from '../guest/guest.ts';
+import { beginInstall, endInstall } from './driver/begun-install.ts';
 import { makeStateFolder } from './resume.ts';
 import type { Tell } from './tell.ts';
 
@@ -22,6 +23,8 @@ export type PackageRun = Pick<InstallDriver, 'argv' | 'log' | 'workshop' | 'vers
 const LOG_LIMIT_BYTES = 64 * 1024 * 1024;
 /** The wrapper's own code for a sum that does not fit; nvidia-installer ends with 1, or 128 and more after a signal. */
 const SUMS_DIFFER = 2;
+/** Exit codes from here on are those of a program that a signal has ended. */
+const SIGNALS = 128;
 /** A build says nothing for a long time, and somebody may wonder. */
 const STILL_RUNNING_MS = 60_000;
 
@@ -32,7 +35,11 @@ export async function runPackage(guest: Guest, run: PackageRun, tell: Tell): Pro
   await using undo = new AsyncDisposableStack();
   undo.defer(() => guest.removeFolder(run.workshop));
   await makeWorkshop(guest, run.workshop);
+  await beginInstall(guest, run.version);
   const outcome = await followInstaller(guest, run, tell);
+  // its own failure says more than that of the disk, and one that was killed has ended nothing
+  if (outcome.code === 0) await endInstall(guest);
+  else if (outcome.code < SIGNALS) await endInstall(guest).catch(late => tell.warn(messageOf(late)));
   const log = (await guest.readText(run.log, LOG_LIMIT_BYTES)) ?? '';
   if (outcome.code !== 0) throw explain(run, outcome, log);
   for (const line of findSkippedErrors(log)) tell.warn(line);
@@ -97,7 +104,7 @@ function explain({ argv, log: path }: PackageRun, outcome: Outcome, log: string)
 
 function remedyFor(code: number, log: string): InstallerFailure['remedy'] {
   if (code === SUMS_DIFFER) return "copy the package again and compare it with NVIDIA's checksum (driver.sha256)";
-  if (code > 128) return 'it was ended by a signal: run vgpu-guest apply again, which repeats the installation';
+  if (code > SIGNALS) return 'it was ended by a signal: run vgpu-guest apply again, which repeats the installation';
   return `read ${log} on this guest`;
 }
 

@@ -1,11 +1,10 @@
 import { dirname } from 'node:path/posix';
 import type { InstallDriver } from '../../change.ts';
-import { AgentError, messageOf } from '../../errors.ts';
+import { AgentError } from '../../errors.ts';
 import type { Guest } from '../../guest/guest.ts';
 import { makeStateFolder } from '../resume.ts';
 import { runPackage } from '../run-package.ts';
 import type { Tell } from '../tell.ts';
-import { beginInstall, endInstall } from './begun-install.ts';
 import { freeDriver } from './driver-holders.ts';
 import { checkDriver, forgetOtherPackages, putBack, rememberPackage } from './put-back-driver.ts';
 
@@ -13,7 +12,6 @@ import { checkDriver, forgetOtherPackages, putBack, rememberPackage } from './pu
 export async function installDriver(guest: Guest, deed: InstallDriver, tell: Tell): Promise<void> {
   await secure(guest, deed, tell);
   await rememberPackage(guest, deed);
-  await beginInstall(guest, deed.version);
   await using undo = new AsyncDisposableStack();
   await freeDriver(guest, { graphical: deed.leaveGraphical }, undo, tell);
   try {
@@ -21,12 +19,8 @@ export async function installDriver(guest: Guest, deed: InstallDriver, tell: Tel
     if (deed.replaces !== undefined) await checkDriver(guest, deed.version);
   } catch (error) {
     if (deed.replaces === undefined || !(error instanceof AgentError)) throw error;
-    const failure = await putBack(guest, { failed: deed.version, lost: deed.replaces, failure: error }, tell);
-    // the failure that comes first says why
-    await endInstall(guest).catch(late => tell.warn(messageOf(late)));
-    throw failure;
+    throw await putBack(guest, { failed: deed.version, lost: deed.replaces, failure: error }, tell);
   }
-  await endInstall(guest);
   await forgetOtherPackages(guest, deed);
 }
 

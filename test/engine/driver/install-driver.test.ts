@@ -122,12 +122,22 @@ describe('an installation', () => {
   });
 
   test.each([
-    ['was refused by the disk', { package: '', sync: "echo 'sync: error syncing: Input/output error' >&2\nexit 1" }],
-    ['has failed', { package: 'exit 1' }],
-  ])('that %s stays begun', async (_how, scene) => {
+    [
+      'that the disk has refused stays begun',
+      { package: '', sync: "echo 'sync: error syncing: Input/output error' >&2\nexit 1" },
+      true,
+    ],
+    ['that was killed stays begun', { package: 'kill -9 $$' }, true],
+    ['that has failed by itself has ended', { package: 'exit 1' }, false],
+    [
+      'that has failed, as its disk has, stays begun',
+      { package: 'echo "no headers" >&2; exit 1', sync: 'exit 2' },
+      true,
+    ],
+  ])('%s', async (_how, scene, isBegun) => {
     const { fault, guest } = await install({ ...scene, files: boot });
-    expect(fault?.message).toMatch(/ended with exit code 1/);
-    expect(await guest.stat(BEGUN)).toBeDefined();
+    expect(fault?.message).toMatch(/ended with (exit code 1|signal 9)/);
+    expect((await guest.stat(BEGUN)) !== undefined).toBe(isBegun);
   });
 });
 
