@@ -60,7 +60,7 @@ const NEEDED_MODULES = [
     'drivers/scsi/s*_mod.ko',
     'drivers/scsi/scsi_*',
   ],
-  'drivers/scsi/virtio_scsi.ko',
+  ...['drivers/media/cec/core/*', 'drivers/media/rc/rc-core.ko', 'drivers/scsi/virtio_scsi.ko'],
 ];
 const modules = (pattern: string) => `/lib/modules/*/kernel/${pattern}`;
 /** Of the kernel's headers those of other architectures: as many files as all others together. */
