@@ -3,6 +3,7 @@ import { access, mkdir, mkdtemp, readdir, rename, rm, stat, statfs, utimes } fro
 import { arch } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import { execa } from 'execa';
+import { NEEDED_MODULES, NEEDLESS_MODULES } from './modules.ts';
 import { NotRun } from './not-run.ts';
 
 /** What a Debian root is made of; its hash is the image's name in the cache. */
@@ -24,45 +25,6 @@ const MIRROR = process.env.VGPU_GUEST_TEST_MIRROR ?? 'http://deb.debian.org/debi
 const ROOM_BYTES = 6 * 1024 ** 3;
 const KEEP_UNUSED_MS = 30 * 86_400_000;
 const BUILD_LIMIT_MS = 40 * 60_000;
-/** Modules that no guest here needs, most of them of hardware that no VM has: depmod, initrd programs and every boot go through all that is there. */
-const NEEDLESS_MODULES = [
-  ...['drivers/accessibility', 'drivers/ata', 'drivers/atm', 'drivers/bluetooth', 'drivers/comedi', 'drivers/edac'],
-  ...['drivers/firewire', 'drivers/gnss', 'drivers/gpu/drm/amd', 'drivers/gpu/drm/gma500', 'drivers/gpu/drm/i915'],
-  ...['drivers/gpu/drm/radeon', 'drivers/hid', 'drivers/hwmon', 'drivers/i2c/busses', 'drivers/iio'],
-  ...['drivers/infiniband', 'drivers/input/joystick', 'drivers/input/tablet', 'drivers/input/touchscreen'],
-  ...[
-    'drivers/isdn',
-    'drivers/leds',
-    'drivers/media',
-    'drivers/memstick',
-    'drivers/mmc',
-    'drivers/mtd',
-    'drivers/net/*',
-  ],
-  ...['drivers/nfc', 'drivers/pcmcia', 'drivers/platform', 'drivers/scsi', 'drivers/soundwire', 'drivers/staging'],
-  ...['drivers/usb/misc', 'drivers/usb/serial', 'drivers/w1', 'drivers/watchdog', 'net/*/netfilter', 'net/bluetooth'],
-  ...['net/can', 'net/ieee802154', 'net/mac80211', 'net/netfilter', 'net/nfc', 'net/sched', 'net/wireless', 'sound'],
-].map(folder => `${folder}/*`);
-/** What of them a guest boots from, is typed into or answers by, and what nouveau needs. */
-const NEEDED_MODULES = [
-  ...[
-    'drivers/ata/*ahci*',
-    'drivers/ata/ata_*',
-    'drivers/ata/libata*',
-    'drivers/hid/hid.ko',
-    'drivers/hid/hid-generic.ko',
-  ],
-  ...[
-    'drivers/net/ethernet/intel/e1000*',
-    'drivers/hid/usbhid/*',
-    'drivers/platform/x86/wmi.ko',
-    'drivers/platform/x86/mxm-wmi.ko',
-    'drivers/scsi/s*_mod.ko',
-    'drivers/scsi/scsi_*',
-  ],
-  ...['drivers/media/cec/core/*', 'drivers/media/rc/rc-core.ko', 'drivers/scsi/virtio_scsi.ko'],
-];
-const modules = (pattern: string) => `/lib/modules/*/kernel/${pattern}`;
 /** Of the kernel's headers those of other architectures: as many files as all others together. */
 const OTHER_ARCHITECTURES = `/usr/src/linux-headers-*/arch/${DEBIAN_ARCHITECTURE === 'amd64' ? '[!x]' : '[!a]'}*/*`;
 // what fills a root and no test reads, and fsyncs that a throw-away root does not need
@@ -74,8 +36,8 @@ const LEAN = [
   '--dpkgopt=path-exclude=/usr/share/locale/*',
   '--aptopt=Acquire::Languages "none"',
   `--dpkgopt=path-exclude=${OTHER_ARCHITECTURES}`,
-  ...NEEDLESS_MODULES.map(pattern => `--dpkgopt=path-exclude=${modules(pattern)}`),
-  ...NEEDED_MODULES.map(pattern => `--dpkgopt=path-include=${modules(pattern)}`),
+  ...NEEDLESS_MODULES.map(pattern => `--dpkgopt=path-exclude=${pattern}`),
+  ...NEEDED_MODULES.map(pattern => `--dpkgopt=path-include=${pattern}`),
 ];
 /** The initrd that comes with the kernel of an image is packed fast: most guests make their own before they need one. */
 const QUICK_INITRD = [
