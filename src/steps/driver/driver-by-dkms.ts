@@ -90,7 +90,8 @@ function dkmsInstall(
 
 /** What an installation that was cut has left with DKMS, where no installer takes it away; the package could not register its driver beside it. */
 export function forgetLeftover(version: string, { driver }: Pick<Seen, 'driver'>): readonly Change[] {
-  if (driver.installed === version || !driver.inTree?.includes(version)) return [];
+  const { installed, dkms, inTree = [] } = driver;
+  if (dkms === undefined || installed === version || !inTree.includes(version)) return [];
   return [{ kind: 'forget-dkms', version, because: `DKMS has nvidia/${version}, and no installer knows of it` }];
 }
 

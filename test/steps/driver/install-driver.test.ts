@@ -519,7 +519,8 @@ describe('a guest with the driver', () => {
         ...install(because).changes,
       ],
     });
-    expect(judge({ ...seen, driver: { ...seen.driver, inTree: ['550.54.14'] } })).toEqual(install(because));
+    for (const other of [{ inTree: ['550.54.14'] }, { dkms: undefined }])
+      expect(judge({ ...seen, driver: { ...seen.driver, ...other } })).toEqual(install(because));
   });
 
   test('whose installation outlived the run that began it is seen to the disk, and not installed again', () => {
