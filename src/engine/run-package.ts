@@ -12,7 +12,7 @@ import {
 } from '../formats/driver/installer-log.ts';
 import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest, Outcome } from '../guest/guest.ts';
-import { beginInstall, endInstall } from './driver/begun-install.ts';
+import { beginInstall } from './driver/begun-install.ts';
 import { makeStateFolder } from './resume.ts';
 import type { Tell } from './tell.ts';
 
@@ -28,18 +28,30 @@ const SIGNALS = 128;
 /** A build says nothing for a long time, and somebody may wonder. */
 const STILL_RUNNING_MS = 60_000;
 
-/** Runs a .run package and says what came of it; no time limit, since ending it half-way leaves half a driver. */
+/** A signal has ended the installer, wherever it was. */
+export class InstallerKilled extends AgentError {}
+
+/**
+ * Runs a .run package and says what came of it; no time limit, since ending it half-way leaves half a driver. It is known as begun
+ * afterwards: `endInstall` is for who knows that nothing else is to come.
+ */
 export async function runPackage(guest: Guest, run: PackageRun, tell: Tell): Promise<void> {
   // an option that it does not know ends it before it opens its log: an old log would be read as its own
   if ((await guest.stat(run.log)) || (await guest.readLink(run.log))) await guest.rename(run.log, `${run.log}.old`);
-  await using undo = new AsyncDisposableStack();
-  undo.defer(() => guest.removeFolder(run.workshop));
-  await makeWorkshop(guest, run.workshop);
   await beginInstall(guest, run.version);
+  await makeWorkshop(guest, run.workshop);
+  try {
+    await install(guest, run, tell);
+  } catch (error) {
+    // what failed first says why
+    await guest.removeFolder(run.workshop).catch(late => tell.warn(messageOf(late)));
+    throw error;
+  }
+  await guest.removeFolder(run.workshop);
+}
+
+async function install(guest: Guest, run: PackageRun, tell: Tell): Promise<void> {
   const outcome = await followInstaller(guest, run, tell);
-  // its own failure says more than that of the disk, and one that was killed has ended nothing
-  if (outcome.code === 0) await endInstall(guest);
-  else if (outcome.code < SIGNALS) await endInstall(guest).catch(late => tell.warn(messageOf(late)));
   const log = (await guest.readText(run.log, LOG_LIMIT_BYTES)) ?? '';
   if (outcome.code !== 0) throw explain(run, outcome, log);
   for (const line of findSkippedErrors(log)) tell.warn(line);
@@ -99,7 +111,8 @@ function explain({ argv, log: path }: PackageRun, outcome: Outcome, log: string)
   const quoted = failure ? [failure.line] : errors.length > 0 ? errors.slice(-3) : last;
   const lines = [`${argv.join(' ')} ended with ${exitCodeWords(code)}`, ...quoted.map(line => `  ${line}`)];
   if (failure) lines.push(`  ${failure.cause}`);
-  return new AgentError(lines.join('\n'), { remedy: failure?.remedy ?? remedyFor(code, path) });
+  const said = { remedy: failure?.remedy ?? remedyFor(code, path) };
+  return code > SIGNALS ? new InstallerKilled(lines.join('\n'), said) : new AgentError(lines.join('\n'), said);
 }
 
 function remedyFor(code: number, log: string): InstallerFailure['remedy'] {

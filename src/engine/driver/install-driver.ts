@@ -1,10 +1,11 @@
 import { dirname } from 'node:path/posix';
 import type { InstallDriver } from '../../change.ts';
-import { AgentError } from '../../errors.ts';
+import { AgentError, messageOf } from '../../errors.ts';
 import type { Guest } from '../../guest/guest.ts';
 import { makeStateFolder } from '../resume.ts';
-import { runPackage } from '../run-package.ts';
+import { InstallerKilled, runPackage } from '../run-package.ts';
 import type { Tell } from '../tell.ts';
+import { endInstall } from './begun-install.ts';
 import { freeDriver } from './driver-holders.ts';
 import { checkDriver, forgetOtherPackages, putBack, rememberPackage } from './put-back-driver.ts';
 
@@ -18,9 +19,15 @@ export async function installDriver(guest: Guest, deed: InstallDriver, tell: Tel
     await runPackage(guest, deed, tell);
     if (deed.replaces !== undefined) await checkDriver(guest, deed.version);
   } catch (error) {
-    if (deed.replaces === undefined || !(error instanceof AgentError)) throw error;
-    throw await putBack(guest, { failed: deed.version, lost: deed.replaces, failure: error }, tell);
+    if (!(error instanceof AgentError)) throw error;
+    const { version, replaces } = deed;
+    const failure = replaces ? await putBack(guest, { failed: version, lost: replaces, failure: error }, tell) : error;
+    // one that was killed has ended nothing, unless the old driver is back
+    if (replaces || !(error instanceof InstallerKilled))
+      await endInstall(guest).catch(late => tell.warn(messageOf(late)));
+    throw failure;
   }
+  await endInstall(guest);
   await forgetOtherPackages(guest, deed);
 }
 
