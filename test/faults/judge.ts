@@ -126,12 +126,24 @@ function faultOfRecord(guest: FolderGuest): readonly string[] {
   return read && 'because' in read ? [`changes.json is no record: ${read.because}`] : [];
 }
 
+/** It names the boot, which is another one for each guest. */
+const OF_THE_BOOT = '/var/lib/vgpu-guest/installing.json';
+
+function isJson(text = ''): boolean {
+  try {
+    return typeof JSON.parse(text) === 'object';
+  } catch {
+    return false;
+  }
+}
+
 /** Every file that the program puts in place is an old one or a new one, and the guest can boot. */
 function judgeTree(guest: FolderGuest, { before, after, placed, sites }: Undisturbed): readonly string[] {
   const now = treeOf(guest);
   const renamed = new Set(sites.filter(({ op }) => op === 'rename').map(({ path }) => path));
   const torn = [...renamed].filter(path => {
     const found = now[path];
+    if (path === OF_THE_BOOT) return found !== undefined && !isJson(guest.read(path));
     if (found === undefined || found === before[path] || found === after[path])
       return before[path] !== undefined && !found;
     return !placed.has(found.split(' ').at(-1) ?? '');

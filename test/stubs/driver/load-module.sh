@@ -19,8 +19,14 @@ load_nvidia() {
   done
   [ -n "$_taken" ] || return 19
   mkdir -p "$1/sys/module/nvidia" "$1/proc/driver/nvidia/gpus" || return 1
-  echo "$2" >"$1/sys/module/nvidia/version"
   echo 0 >"$1/sys/module/nvidia/refcnt"
+  for _gpu in $_taken; do
+    [ -L "$_gpu/driver" ] || ln -s ../../../../bus/pci/drivers/nvidia "$_gpu/driver"
+    mkdir -p "$1/proc/driver/nvidia/gpus/${_gpu##*/}"
+    printf 'Model: \t\t %s\nBus Type: \t PCIe\nBus Location: \t %s\nDevice Minor: \t 0\nGPU Excluded:\t No\n' \
+      "$(gpu_name "$1" "$_gpu")" "${_gpu##*/}" >"$1/proc/driver/nvidia/gpus/${_gpu##*/}/information"
+  done
+  # last: a kernel loads a module as a whole, whoever is killed meanwhile
   {
     case $3 in
       # both shapes as the drivers print them
@@ -29,12 +35,7 @@ load_nvidia() {
     esac
     echo 'GCC version:  gcc version 12.2.0 (GCC) '
   } >"$1/proc/driver/nvidia/version"
-  for _gpu in $_taken; do
-    [ -L "$_gpu/driver" ] || ln -s ../../../../bus/pci/drivers/nvidia "$_gpu/driver"
-    mkdir -p "$1/proc/driver/nvidia/gpus/${_gpu##*/}"
-    printf 'Model: \t\t %s\nBus Type: \t PCIe\nBus Location: \t %s\nDevice Minor: \t 0\nGPU Excluded:\t No\n' \
-      "$(gpu_name "$1" "$_gpu")" "${_gpu##*/}" >"$1/proc/driver/nvidia/gpus/${_gpu##*/}/information"
-  done
+  echo "$2" >"$1/sys/module/nvidia/version"
 }
 
 # unload_nvidia ROOT: fails when the module is in use, where there is a kernel that counts
