@@ -24,17 +24,9 @@ interface Scene {
   readonly record?: 'right' | 'of another package' | 'absent';
   readonly smi?: string;
   readonly kernelLog?: string;
-  readonly sync?: string;
 }
 
-async function upgrade({
-  newOne,
-  oldOne = installs(OLD),
-  record = 'right',
-  smi = 'exit 0',
-  kernelLog = '',
-  sync = '',
-}: Scene) {
+async function upgrade({ newOne, oldOne = installs(OLD), record = 'right', smi = 'exit 0', kernelLog = '' }: Scene) {
   const root = temporaryFolder();
   const kept = {
     version: OLD,
@@ -65,7 +57,7 @@ async function upgrade({
   writeProgram(root, 'nvidia-smi', smi);
   writeProgram(root, 'systemctl', 'echo inactive; exit 3');
   writeProgram(root, 'tail', 'exit 0');
-  writeProgram(root, 'sync', sync);
+  writeProgram(root, 'sync', '');
   writeProgram(root, 'journalctl', `cat <<'LOG'\n${kernelLog}\nLOG`);
   const deed: InstallDriver = {
     kind: 'install-driver',
