@@ -30,6 +30,8 @@ describe('a guest whose power has gone', () => {
     expect(loaded(guest)).toBeUndefined();
     const ran = await guest.vgpuGuest(['apply', '--json']);
     expect(ran.code, ran.stdout).toBe(0);
+    // and is not called done before it is on the disk
+    expect(changes(guest).findLast(call => /^(dkms|sync) /.test(call))).toMatch(/^sync --file-system /);
     expect([loaded(guest), guest.read(module), guest.read(built)]).toEqual([
       VERSION,
       expect.stringContaining(`version=${VERSION}`),
