@@ -8,7 +8,7 @@ type Seen = Pick<Facts, 'kernels' | 'driver' | 'secureBoot' | 'prerequisites' | 
 export const nextKernel = defineSubject({
   id: 'next-kernel',
   title: 'the kernels to come',
-  reads: ['kernels', 'driver', 'secureBoot', 'prerequisites', 'system'],
+  reads: ['kernels', 'driver', 'dkmsStatus', 'secureBoot', 'prerequisites', 'system'],
   saw(_config, { kernels: { next }, system }) {
     if (!next) return seen(`no other kernel than ${system.kernel} is known to boot next`);
     return seen(`the next boot takes ${next.release}, ${next.onDisk ? `driver ${next.onDisk}` : 'no driver'}`);
@@ -119,8 +119,8 @@ export const nextKernel = defineSubject({
     {
       id: 'dkms-damaged',
       causes: [],
-      judge(_config, { driver, system }) {
-        const bad = (driver.dkms ?? []).filter(
+      judge(_config, { dkmsStatus, system }) {
+        const bad = (dkmsStatus.entries ?? []).filter(
           ({ status, warning, kernel }) =>
             status === 'broken' || (kernel === system.kernel && /diff|missing/i.test(warning ?? '')),
         );

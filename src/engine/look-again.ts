@@ -7,7 +7,7 @@ export function lookAgain(look: Look, done: readonly Enactable[]): Look {
 }
 
 /** They take the longest to look at: DKMS compares the modules of every kernel, and package managers open their databases. */
-const ABOUT_MODULES = ['dkms', 'kernels', 'prerequisites', 'secureBoot'] as const;
+const ABOUT_MODULES = ['dkms', 'dkmsStatus', 'kernels', 'prerequisites', 'secureBoot'] as const;
 
 /** No kernel, no module, no package and no key is another one after it. */
 function leavesModules({ kind }: Enactable): boolean {

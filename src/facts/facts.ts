@@ -3,7 +3,7 @@ import type { GuestView } from '../guest/guest.ts';
 import { type BlacklistFact, collectBlacklist } from './driver/blacklist.ts';
 import { type CarriedFact, collectCarried } from './driver/carried.ts';
 import { collectDistributionDriver, type DistributionDriverFact } from './driver/distribution-driver.ts';
-import { collectDkms, type DkmsFact } from './driver/dkms.ts';
+import { collectDkms, collectDkmsStatus, type DkmsFact, type DkmsStatusFact } from './driver/dkms.ts';
 import { collectDriver, type DriverFact } from './driver/driver.ts';
 import { collectDriverPackage, type DriverPackageFact } from './driver/driver-package.ts';
 import { collectDriverTrouble, type DriverTroubleFact } from './driver/driver-trouble.ts';
@@ -53,6 +53,7 @@ export interface Facts {
   readonly secureBoot: SecureBootFact;
   readonly room: RoomFact;
   readonly dkms: DkmsFact;
+  readonly dkmsStatus: DkmsStatusFact;
   readonly driver: DriverFact;
   readonly driverTrouble: DriverTroubleFact;
   readonly gpuUsers: readonly GpuUser[];
@@ -106,6 +107,7 @@ const COLLECTORS: { readonly [K in keyof Facts]: (look: Look) => Promise<Facts[K
   secureBoot: collectSecureBoot,
   room: collectRoom,
   dkms: collectDkms,
+  dkmsStatus: collectDkmsStatus,
   driver: collectDriver,
   driverTrouble: collectDriverTrouble,
   gpuUsers: collectGpuUsers,

@@ -145,7 +145,7 @@ test.each([
     false,
   ],
 ])('DKMS of which %s is a warning: %s', (_what, given, isOne) => {
-  const found = find('dkms-damaged', versions(VERSION, { dkms: [{ ...entry, ...given }] }));
+  const found = find('dkms-damaged', { dkmsStatus: { entries: [{ ...entry, ...given }], unanswered: undefined } });
   expect(found !== undefined).toBe(isOne);
 });
 

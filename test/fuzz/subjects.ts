@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { FAMILIES } from '../../src/facts/families.ts';
 import { changeRecordText, NOTHING_CHANGED, parseChangeRecord } from '../../src/formats/change-record.ts';
-import { parseFramework } from '../../src/formats/driver/dkms-framework.ts';
+import { movesTrees, parseFramework } from '../../src/formats/driver/dkms-framework.ts';
 import { parseDkmsStatus } from '../../src/formats/driver/dkms-status.ts';
 import { findDriverFault } from '../../src/formats/driver/driver-log.ts';
 import {
@@ -288,9 +288,9 @@ export const SUBJECTS: readonly Subject[] = [
   {
     name: "DKMS's framework.conf",
     files: ['dkms-framework'],
-    read: text => [parseFramework([text, text], '6.4.0'), parseFramework([], text)],
+    read: text => [parseFramework([text, text], '6.4.0'), parseFramework([], text), movesTrees([text])],
     samples: ['mok_signing_key="/var/lib/dkms/mok-$kernelver.key"\nmok_certificate=/x\n'],
-    leads: ['mok_signing_key=', 'mok_signing_key="'],
+    leads: ['mok_signing_key=', 'mok_signing_key="', 'dkms_tree='],
   },
   {
     name: "the kernel's log",

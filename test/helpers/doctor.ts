@@ -137,6 +137,7 @@ export const HEALTHY: Facts = {
   },
   gpus: [{ address: '0000:00:06.0', device: '2236', kind: 'vga', driver: 'nvidia', mode: 'vgpu' }],
   ...versions('570.211.01'),
+  dkmsStatus: { entries: [], unanswered: undefined },
   kernels: { next: undefined },
   secureBoot: { unsigned: 'taken', evidence: [], keys: {}, enrolled: undefined },
   prerequisites: { manager: 'zypper', missing: [], later: [], offered: new Set() },

@@ -1,5 +1,5 @@
 import type { Argv } from '../../change.ts';
-import { DKMS_TREE } from '../../facts/driver/dkms.ts';
+import { DKMS_TREE } from '../../facts/driver/dkms-tree.ts';
 import type { Guest } from '../../guest/guest.ts';
 import type { Tell } from '../tell.ts';
 

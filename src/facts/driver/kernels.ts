@@ -3,7 +3,7 @@ import { keyNumber } from '../../formats/driver/mokutil.ts';
 import type { GuestView } from '../../guest/guest.ts';
 import type { Facts, Look } from '../facts.ts';
 import { hasBuildTree, isInstalled } from '../prerequisites.ts';
-import { DKMS_TREE } from './dkms.ts';
+import { DKMS_TREE } from './dkms-tree.ts';
 
 /** The kernels that can boot next, beside the running one. */
 export interface KernelsFact {

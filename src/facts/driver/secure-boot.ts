@@ -2,6 +2,7 @@ import { type KeyPair, parseFramework } from '../../formats/driver/dkms-framewor
 import { type Enrollment, parseSerialNumbers, parseTestKey } from '../../formats/driver/mokutil.ts';
 import type { GuestView } from '../../guest/guest.ts';
 import type { Look } from '../facts.ts';
+import { frameworkTexts } from './dkms-framework.ts';
 
 /** Whether the kernel takes unsigned modules, and what could sign them. */
 export interface SecureBootFact {
@@ -27,7 +28,6 @@ export const EFI = '/sys/firmware/efi';
 const VARIABLE = `${EFI}/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c`;
 const SIG_ENFORCE = '/sys/module/module/parameters/sig_enforce';
 const LOCKDOWN = '/sys/kernel/security/lockdown';
-const FRAMEWORK = '/etc/dkms/framework.conf';
 /** Ubuntu's DKMS signs with the key of shim-signed, every other one with its own. */
 const UBUNTU_PAIR: KeyPair = {
   secret: '/var/lib/shim-signed/mok/MOK.priv',
@@ -93,12 +93,6 @@ async function lookAtKeys(
     ...(given ? { given: await lookAtKey(guest, given) } : {}),
     ...(dkms ? { dkms: await lookAtKey(guest, pair) } : {}),
   };
-}
-
-async function frameworkTexts(guest: GuestView): Promise<readonly string[]> {
-  const names = (await guest.list(`${FRAMEWORK}.d`)).filter(name => name.endsWith('.conf'));
-  const paths = [FRAMEWORK, ...names.map(name => `${FRAMEWORK}.d/${name}`)];
-  return (await Promise.all(paths.map(path => guest.readText(path)))).filter(text => text !== undefined);
 }
 
 async function lookAtKey(guest: GuestView, pair: KeyPair): Promise<SigningKey> {

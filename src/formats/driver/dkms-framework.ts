@@ -14,6 +14,11 @@ export function parseFramework(texts: readonly string[], kernel: string): Partia
   return { ...(secret ? { secret } : {}), ...(certificate ? { certificate } : {}) };
 }
 
+/** DKMS keeps its modules somewhere else than it does by itself. */
+export function movesTrees(texts: readonly string[]): boolean {
+  return texts.some(text => /^[ \t]*(?:dkms|install)_tree=/m.test(text));
+}
+
 function value(text: string, name: string, kernel: string): string | undefined {
   const lines = [...text.matchAll(new RegExp(`^[ \\t]*${name}=(?:"([^"\\n]*)"|'([^'\\n]*)'|(\\S*))`, 'gm'))];
   const [, double, single, bare] = lines.at(-1) ?? [];
