@@ -33,7 +33,8 @@ export async function readDkmsTree(guest: GuestView, kernel: string): Promise<re
 async function buildsOf(guest: GuestView, version: string): Promise<readonly DkmsEntry[] | undefined> {
   const folder = `${DKMS_TREE}/${version}`;
   const [source, names] = await Promise.all([guest.stat(`${folder}/source/dkms.conf`), guest.list(folder)]);
-  const kernels = names.filter(name => name !== 'source');
+  // a folder of its own for builds may be left, empty or not
+  const kernels = names.filter(name => name !== 'source' && name !== 'build');
   if (source?.kind !== 'file' || source.sizeBytes === 0 || !kernels.every(name => /^\d+\./.test(name)))
     return undefined;
   const builds = await Promise.all(

@@ -88,7 +88,7 @@ test.each<[string, (guest: GuestWithTree) => void]>([
   ['a link leads to what is gone', guest => guest.link(`${TREE}/kernel-${OLDER}-x86_64`, `1.2/${OLDER}/x86_64`)],
   ['the link leads to another version', guest => guest.link(`${TREE}/kernel-${KERNEL}-x86_64`, `1.2/${KERNEL}/x86_64`)],
   ['the build has no module', guest => guest.remove(`${TREE}/${BUILD}/module/nvidia.ko.xz`)],
-  ['a build is under way, or was given up', guest => guest.write(`${TREE}/${VERSION}/build/make.log`, '')],
+  ['a version has what DKMS does not leave there', guest => guest.write(`${TREE}/${VERSION}/old/make.log`, '')],
   ['the source is gone', guest => guest.remove(`usr/src/nvidia-${VERSION}`)],
   ['dkms.conf has lost its content', guest => guest.write(`usr/src/nvidia-${VERSION}/dkms.conf`, '')],
   ['modules of the kernel were put aside', guest => guest.write(`${TREE}/original_module/${KERNEL}/x86_64/a.ko`, '')],
@@ -108,8 +108,9 @@ test('a tree is worth nothing where there is no DKMS', async () => {
   expect(await guest.fact()).toEqual({ entries: undefined, inTree: [VERSION], unanswered: undefined });
 });
 
-test('other modules that kernels are lent, and what its configuration only mentions, are no reason to ask', async () => {
+test('a build that was given up, other modules that kernels are lent, and what is a comment are no reason to ask', async () => {
   const guest = guestWithTree();
+  guest.write(`${TREE}/${VERSION}/build/make.log`, '');
   guest.link(`lib/modules/${OLDER}/weak-updates/zfs.ko`, '../x.ko');
   guest.write('etc/dkms/framework.conf', '# dkms_tree="/var/lib/dkms"\nmok_signing_key=/x\n');
   await guest.fact();

@@ -39,6 +39,8 @@ hand_over() {
     make_folder "/usr/src/nvidia-$version"
     for _file in nvidia.c Makefile dkms.conf load-module.sh module-type; do cp "$here/$module_folder/$_file" "$root/usr/src/nvidia-$version/"; done
     run_dkms add && run_dkms build || return 1
+    # nothing was built there
+    mkdir "$root/var/lib/dkms/nvidia/$version/build"
     cp "$here/$module_folder/nvidia.ko" "$root/var/lib/dkms/nvidia/$version/$kernel/$(machine)/module/nvidia.ko"
     return
   fi
