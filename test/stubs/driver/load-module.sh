@@ -67,7 +67,8 @@ is_nvidia_gpu() {
 
 # A vGPU carries a vendor-specific capability (id 09, next, length) with the letters VF.
 is_vgpu() {
-  od -An -v -tx1 "$1/config" 2>/dev/null | tr -d '\n' | grep -q ' 09 .. .. 56 46'
+  [ "$1" = "${_bytes_of-}" ] || { _bytes=$(od -An -v -w4096 -tx1 "$1/config" 2>/dev/null) _bytes_of=$1; }
+  case $_bytes in *' 09 '??' '??' 56 46'*) ;; *) return 1 ;; esac
 }
 
 gpu_name() {

@@ -13,8 +13,8 @@ look_at_license() {
     case $_until in [0-9]*) license="Licensed (Expiry: $_until GMT)" ;; *) license="Licensed (Expiry: $_until)" ;; esac
   fi
   if [ -s "$root/var/lib/stubs/license-status" ]; then
-    license=$(cut -f2 "$root/var/lib/stubs/license-status")
-    case $(cat "$root/var/lib/stubs/license-status") in *'	'*) product=$(cut -f1 "$root/var/lib/stubs/license-status") ;; esac
+    read -r license <"$root/var/lib/stubs/license-status"
+    case $license in *'	'*) product=${license%%'	'*} license=${license#*'	'} ;; esac
   fi
   # when it ends is told from R470 on
   [ "$branch" -ge 470 ] || license=${license%% (*}
@@ -24,7 +24,7 @@ look_at_license() {
 holds_license() {
   [ -s "$root/run/stubs-license" ] || return 1
   [ -z "$root" ] || return 0
-  _until=$(cut -f2 /run/stubs-license)
+  IFS='	' read -r _ _until </run/stubs-license
   case $_until in [0-9]*) ;; *) return 0 ;; esac
   [ "$(date -u -d "$_until" +%s)" -gt "$(date +%s)" ]
 }
@@ -39,7 +39,7 @@ feature() {
       [ "$branch" -lt 595 ] || product='NVIDIA vGPU for Compute'
       ;;
     VGPU:*) product='NVIDIA RTX Virtual Workstation' ;;
-    *) product=$(cat "$root/run/stubs-feature" 2>/dev/null) ;;
+    *) [ ! -e "$root/run/stubs-feature" ] || read -r product <"$root/run/stubs-feature" ;;
   esac
 }
 

@@ -50,6 +50,7 @@ print_text() {
 }
 
 gpu_as_text() {
+  look_at_bus
   cat <<TEXT
 GPU $address
     Product Name=$name
@@ -94,12 +95,12 @@ TEXT
     IBMNPU
         Relaxed Ordering Mode=N/A
     PCI
-        Bus=0x$(echo "$address" | cut -c 10-11)
-        Device=0x$(echo "$address" | cut -c 13-14)
-        Domain=0x$(echo "$address" | cut -c 5-8)
-        Device Id=0x$(echo "${device_id#0x}" | tr '[:lower:]' '[:upper:]')10DE
+        Bus=0x$bus
+        Device=0x$bus_device
+        Domain=0x$bus_domain
+        Device Id=0x$bus_id
         Bus Id=$address
-        Sub System Id=0x$(echo "${subsystem#0x}" | tr '[:lower:]' '[:upper:]')10DE
+        Sub System Id=0x$bus_subsystem
     Fan Speed=N/A
     Performance State=P8
     FB Memory Usage

@@ -35,6 +35,26 @@ mig_devices_as_xml() {
 }
 
 gpu_as_xml() {
+  look_at_bus
+  # until R535 the firmware comes first
+  _firmware='
+		<gsp_firmware_version>N/A</gsp_firmware_version>'
+  _first='' _mixed='' _last=$_firmware _licensed=''
+  if [ "$branch" -lt 550 ]; then
+    _first=$_firmware _last=''
+  else
+    _mixed='
+			<vgpu_heterogeneous_mode>N/A</vgpu_heterogeneous_mode>'
+  fi
+  if [ -n "$product" ]; then
+    _section=vgpu_software_licensed_product
+    [ "$branch" -ge 450 ] || _section=grid_licensed_product
+    _licensed="
+		<$_section>
+			<licensed_product_name>$product</licensed_product_name>
+			<license_status>$license</license_status>
+		</$_section>"
+  fi
   cat <<XML
 	<gpu id="$address">
 		<product_name>$name</product_name>
@@ -61,38 +81,21 @@ $(mig_devices_as_xml)
 		<minor_number>$index</minor_number>
 		<vbios_version>00.00.00.00.00</vbios_version>
 		<multigpu_board>No</multigpu_board>
-		<board_part_number>N/A</board_part_number>
-XML
-  [ "$branch" -ge 550 ] || echo '		<gsp_firmware_version>N/A</gsp_firmware_version>'
-  cat <<XML
+		<board_part_number>N/A</board_part_number>$_first
 		<gpu_virtualization_mode>
 			<virtualization_mode>$mode</virtualization_mode>
-			<host_vgpu_mode>$host_mode</host_vgpu_mode>
-XML
-  [ "$branch" -lt 550 ] || echo '			<vgpu_heterogeneous_mode>N/A</vgpu_heterogeneous_mode>'
-  echo '		</gpu_virtualization_mode>'
-  if [ -n "$product" ]; then
-    _section=vgpu_software_licensed_product
-    [ "$branch" -ge 450 ] || _section=grid_licensed_product
-    cat <<XML
-		<$_section>
-			<licensed_product_name>$product</licensed_product_name>
-			<license_status>$license</license_status>
-		</$_section>
-XML
-  fi
-  [ "$branch" -lt 550 ] || echo '		<gsp_firmware_version>N/A</gsp_firmware_version>'
-  cat <<XML
+			<host_vgpu_mode>$host_mode</host_vgpu_mode>$_mixed
+		</gpu_virtualization_mode>$_licensed$_last
 		<ibmnpu>
 			<relaxed_ordering_mode>N/A</relaxed_ordering_mode>
 		</ibmnpu>
 		<pci>
-			<pci_bus>$(echo "$address" | cut -c 10-11)</pci_bus>
-			<pci_device>$(echo "$address" | cut -c 13-14)</pci_device>
-			<pci_domain>$(echo "$address" | cut -c 5-8)</pci_domain>
-			<pci_device_id>$(echo "${device_id#0x}" | tr '[:lower:]' '[:upper:]')10DE</pci_device_id>
+			<pci_bus>$bus</pci_bus>
+			<pci_device>$bus_device</pci_device>
+			<pci_domain>$bus_domain</pci_domain>
+			<pci_device_id>$bus_id</pci_device_id>
 			<pci_bus_id>$address</pci_bus_id>
-			<pci_sub_system_id>$(echo "${subsystem#0x}" | tr '[:lower:]' '[:upper:]')10DE</pci_sub_system_id>
+			<pci_sub_system_id>$bus_subsystem</pci_sub_system_id>
 		</pci>
 		<fan_speed>N/A</fan_speed>
 		<performance_state>P8</performance_state>
