@@ -36,18 +36,22 @@ export interface JourneyTraits {
   };
 }
 
-/** The two programs that build a Debian's initrd, each in a guest of its own; the second has a syslog daemon as well. */
+/** The two programs that build a Debian's initrd, each in a guest of its own; the second has a syslog daemon and a compiler as well. */
 interface Variant extends Pick<JourneyTraits, 'readInitrd'> {
   readonly name: string;
   readonly packages: readonly string[];
-  /** What an operator has configured before. */
-  readonly files?: Readonly<Record<string, string>>;
+  /** Of what the driver is built with: the operator's own, which stays when all else goes. */
+  readonly compiler: readonly string[];
+  /** What an operator has configured before: an initrd is packed fast instead of small. */
+  readonly files: Readonly<Record<string, string>>;
 }
 
 const VARIANTS: readonly Variant[] = [
   {
     name: 'initramfs-tools',
     packages: ['initramfs-tools'],
+    compiler: [],
+    files: { '/etc/initramfs-tools/conf.d/fast': 'COMPRESSLEVEL=1\n' },
     async readInitrd(guest, image, path) {
       await guest.succeed(['unmkinitramfs', image, '/tmp/initrd'], { deadlineMs: MINUTE_MS });
       return guest.succeed(['cat', `/tmp/initrd${path}`]);
@@ -56,7 +60,7 @@ const VARIANTS: readonly Variant[] = [
   {
     name: 'dracut',
     packages: ['dracut', 'rsyslog'],
-    // packed fast instead of small
+    compiler: ['gcc', 'make', 'libc6-dev'],
     files: { '/etc/dracut.conf.d/10-fast.conf': 'compress="zstd -1"\ndo_strip=no\n' },
     readInitrd: (guest, image, path) =>
       guest.succeed(['lsinitrd', '--file', path.slice(1), image], { deadlineMs: MINUTE_MS }),
@@ -230,6 +234,16 @@ export function journey(guest: Container, traits: JourneyTraits, kernel: string,
       },
     ],
     [
+      'DKMS is not asked what its tree shows',
+      async () => {
+        await guest.succeed(['chmod', 'a-x', '/usr/sbin/dkms']);
+        const plan = JSON.parse(await guest.succeed(['vgpu-guest', 'plan', '--json']));
+        await guest.succeed(['chmod', 'a+x', '/usr/sbin/dkms']);
+        const driver = plan.steps.find(({ id }: PlannedStep) => id === 'install-driver');
+        assert.equal(driver?.verdict.is, 'settled');
+      },
+    ],
+    [
       'status says that the guest is licensed',
       async () => {
         const status = JSON.parse(await guest.succeed(['vgpu-guest', 'status', '--json']));
@@ -289,7 +303,7 @@ export function journey(guest: Container, traits: JourneyTraits, kernel: string,
 /** The way back, on a guest that the journey has brought to its license; `bare`: what it was before. */
 function wayBack(
   guest: Container,
-  { initrdImage, blacklist }: Pick<JourneyTraits, 'initrdImage' | 'blacklist'>,
+  { initrdImage, blacklist, compiler }: Pick<JourneyTraits, 'initrdImage' | 'blacklist'> & Pick<Variant, 'compiler'>,
   kernel: string,
   bare: () => Manifest,
 ): readonly Check[] {
@@ -320,8 +334,12 @@ function wayBack(
         await guest.fail(argv, 3, { deadlineMs: 8 * MINUTE_MS });
         await guest.fail(['modinfo', '-k', kernel, 'nvidia'], 1);
         const { stdout: packages } = await guest.execute(['dpkg-query', '--list']);
-        for (const name of ['dkms', 'gcc', 'make', `linux-headers-${kernel}`])
-          assert.ok(!packages.includes(`ii  ${name} `), `${name} is still installed`);
+        const installed = [...packages.matchAll(/^ii {2}([^ :]+)/gm)].map(([, name]) => name ?? '');
+        const names = ['dkms', 'gcc', 'make', 'libc6-dev', 'libglvnd-dev', `linux-headers-${kernel}`];
+        assert.deepEqual(
+          names.filter(name => installed.includes(name)),
+          compiler,
+        );
         await guest.succeed(['dpkg', '--audit']);
         const hasLister = (await guest.execute(['test', '-e', '/usr/bin/lsinitramfs'])).code === 0;
         const list = await guest.succeed([hasLister ? 'lsinitramfs' : 'lsinitrd', initrdImage(kernel)], {
@@ -393,11 +411,15 @@ export async function furnish(guest: Container): Promise<string> {
 
 async function runVariant(variant: Variant, signal: AbortSignal): Promise<Tally> {
   const log = (line: string) => console.log(`    ${line}`);
-  const image = await openImage({ suite: 'bookworm', packages: [...BASE, ...variant.packages] }, log, signal);
+  const image = await openImage(
+    { suite: 'bookworm', packages: [...BASE, ...variant.packages, ...variant.compiler] },
+    log,
+    signal,
+  );
   const name = `vgpu-guest-${variant.name}`;
   await using guest = await createContainer({ name, image, seenAs: HARDWARE, binds: [NODE], powerOn, log, signal });
   const version = await furnish(guest);
-  for (const [path, text] of Object.entries(variant.files ?? {})) await guest.write(path, text, 0o644);
+  for (const [path, text] of Object.entries(variant.files)) await guest.write(path, text, 0o644);
   await bringProgram(guest);
   const kernel = await kernelOf(guest.root);
   const traits = { ...DEBIAN, ...variant };

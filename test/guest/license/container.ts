@@ -1,5 +1,6 @@
 /** The license journey in booted Debian containers, all parts at the same time: they wait more than they work. */
 import { join, resolve } from 'node:path';
+import { bringProgram, NODE } from '../callers/bed.ts';
 import { indent, runInOrder, type Tally } from '../checks.ts';
 import { createContainer } from '../container.ts';
 import { HARDWARE, powerOn } from '../hardware.ts';
@@ -21,7 +22,6 @@ const VERSIONS: Readonly<Record<Part, string>> = {
 };
 const PARTS = Object.keys(VERSIONS) as readonly Part[];
 const PROJECT = resolve(import.meta.dirname, '../../..');
-const PROGRAM = `#!/bin/sh\nexec /usr/lib/vgpu-guest/node /usr/lib/vgpu-guest/vgpu-guest.mjs "$@"\n`;
 const LOOPBACK = '127.0.0.1';
 /** A container is as fast as this machine, which may be busy. */
 const PACE = { retryS: 0.4, timeoutMs: 1_500 };
@@ -42,11 +42,9 @@ async function runPart(part: Part, image: string, signal: AbortSignal): Promise<
   const name = `license-${part}`;
   const version = VERSIONS[part];
   await using service = await startLicenseService({ hosts: [SERVICE_HOST, LOOPBACK], signal });
-  const binds = [{ from: process.execPath, to: '/usr/lib/vgpu-guest/node' }];
-  const options = { name: `vgpu-guest-${name}`, image, seenAs: HARDWARE, binds, powerOn, log, signal };
+  const options = { name: `vgpu-guest-${name}`, image, seenAs: HARDWARE, binds: [NODE], powerOn, log, signal };
   await using guest = await createContainer(options);
-  await guest.copyIn(join(PROJECT, 'dist/vgpu-guest.mjs'), '/usr/lib/vgpu-guest/vgpu-guest.mjs', 0o644);
-  await guest.write('/usr/bin/vgpu-guest', PROGRAM, 0o755);
+  await bringProgram(guest);
   await guest.write(GRIDD, await griddOf(version), 0o755);
   await guest.boot();
   await guest.waitForBoot();
