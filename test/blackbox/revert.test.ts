@@ -18,6 +18,9 @@ interface Step {
 const report = ({ stdout }: Ran) => JSON.parse(stdout) as { outcome: string; changed: boolean; steps: readonly Step[] };
 const warningsOf = (ran: Ran) => report(ran).steps.flatMap(({ warnings = [] }) => warnings);
 const stepOf = (ran: Ran, id: string) => report(ran).steps.find(step => step.id === id);
+const isInitrd = (name: string) => name.startsWith('init');
+/** How a solver is asked what would go with packages. */
+const isTest = (word: string) => ['--simulate', '--dry-run', '--assumeno', '--test'].includes(word);
 const licenseOf = async (guest: FolderGuest) =>
   JSON.parse((await guest.vgpuGuest(['status', '--json'])).stdout).license.state as string;
 
@@ -47,6 +50,7 @@ describe.each(['sles-15.6', 'rocky-9', 'ubuntu-24.04'] as const)('a licensed %s'
   });
 
   test('gives its license and its files back, and keeps its driver with what that needs', async () => {
+    guest.forgetCalls();
     const ran = await guest.vgpuGuest(['revert', '--json']);
     expect(ran.code, ran.stderr).toBe(0);
     expect(await licenseOf(guest)).not.toBe('licensed');
@@ -57,6 +61,12 @@ describe.each(['sles-15.6', 'rocky-9', 'ubuntu-24.04'] as const)('a licensed %s'
     expect(warningsOf(ran).join('\n')).toMatch(
       /revert --driver takes them away[\s\S]*revert --driver --packages takes them/,
     );
+    // what takes seconds each is not looked at again because a daemon was stopped
+    const looks = guest.calls('look');
+    expect(looks.filter(({ program }) => /^lsinit/.test(program))).toHaveLength(
+      guest.list('/boot').filter(isInitrd).length,
+    );
+    expect(looks.filter(({ program, args }) => program === 'dkms' || args.some(isTest)).length).toBeLessThanOrEqual(2);
     expect((await guest.reboot()).nouveauBound).toBe(false);
   });
 

@@ -20,7 +20,11 @@ test.each<[string, readonly Enactable[], number]>([
   ['packages, whatever else was done, is asked of DKMS again', [WRITE, INSTALL], 2],
 ])('a guest whose change was one of %s', async (_what, done, times) => {
   const root = temporaryFolder();
-  writeFiles(root, { 'proc/sys/kernel/osrelease': '6.4.0\n', asked: '' });
+  writeFiles(root, {
+    'proc/sys/kernel/osrelease': '6.4.0\n',
+    'var/lib/dkms/nvidia/original_module/a.ko': '',
+    asked: '',
+  });
   writeProgram(root, 'dkms', 'echo asked >>"$GUEST_ROOT/asked"');
   const before = lookAt(openEyes({ root, env: {} }), configSchema.parse({}));
   await collect(before, ['driver', 'gridd']);

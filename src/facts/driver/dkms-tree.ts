@@ -9,24 +9,31 @@ const MODULES = '/lib/modules';
 const BUILT_MODULE = /\.ko(?:\.(?:gz|xz|zst))?$/;
 
 /**
- * The driver as DKMS has it, where its tree shows that plainly: every version has its source, every build of it is in place, and one is
- * of the running kernel. `dkms status` goes by the same links and folders (is_module_built and _is_module_installed in 2.0 to 3.4), starts
- * a hundred processes for it and compares all modules, which takes a guest seconds. undefined: DKMS has to be asked.
+ * The driver as DKMS has it, where its tree shows that plainly: nothing of it is there; or every version has its source, every build of it
+ * is in place, and one is of the running kernel. `dkms status` goes by the same links and folders (is_module_added, is_module_built and
+ * _is_module_installed in 2.0 to 3.4), starts a hundred processes for it and compares all modules, which takes a guest seconds.
+ * undefined: DKMS has to be asked.
  */
 export async function readDkmsTree(guest: GuestView, kernel: string): Promise<readonly DkmsEntry[] | undefined> {
-  const names = await guest.list(DKMS_TREE);
-  const versions = names.filter(name => /^\d/.test(name));
-  const links = names.filter(name => name.startsWith('kernel-'));
-  if (versions.length === 0 || versions.length + links.length !== names.length) return undefined;
-  const builds = await Promise.all(versions.map(version => buildsOf(guest, version)));
-  const entries = builds.every(each => each !== undefined) ? builds.flat() : [];
-  if (entries.length !== links.length || !entries.some(entry => entry.kernel === kernel)) return undefined;
+  const entries = await entriesOf(guest, kernel);
+  if (!entries) return undefined;
   const [hasDkms, framework, hasWeak] = await Promise.all([
     isInstalled(guest, 'dkms'),
     frameworkTexts(guest),
-    hasWeakModules(guest),
+    entries.length > 0 && hasWeakModules(guest),
   ]);
   return hasDkms && !movesTrees(framework) && !hasWeak ? entries : undefined;
+}
+
+async function entriesOf(guest: GuestView, kernel: string): Promise<readonly DkmsEntry[] | undefined> {
+  const names = await guest.list(DKMS_TREE);
+  if (names.length === 0) return [];
+  const versions = names.filter(name => /^\d/.test(name));
+  const links = names.filter(name => name.startsWith('kernel-'));
+  if (versions.length + links.length !== names.length) return undefined;
+  const builds = await Promise.all(versions.map(version => buildsOf(guest, version)));
+  const entries = builds.every(each => each !== undefined) ? builds.flat() : [];
+  return entries.length === links.length && entries.some(entry => entry.kernel === kernel) ? entries : undefined;
 }
 
 /** undefined: not all of it is installed, or it is not what DKMS leaves behind when it is done. */

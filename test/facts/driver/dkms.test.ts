@@ -73,6 +73,13 @@ test('the tree shows every version and every kernel', async () => {
   expect(guest.asked()).toBe('');
 });
 
+test('DKMS is not asked where its tree has nothing of the driver', async () => {
+  const guest = guestWithTree();
+  guest.remove(TREE);
+  expect(await guest.fact()).toEqual({ entries: [], inTree: [], unanswered: undefined });
+  expect(guest.asked()).toBe('');
+});
+
 test.each<[string, (guest: GuestWithTree) => void]>([
   ['the driver is only added', guest => guest.remove(`${TREE}/${VERSION}/${KERNEL}`)],
   ['what was built is not installed', guest => guest.remove(`${TREE}/kernel-${KERNEL}-x86_64`)],
@@ -94,6 +101,13 @@ test.each<[string, (guest: GuestWithTree) => void]>([
   ['modules of the kernel were put aside', guest => guest.write(`${TREE}/original_module/${KERNEL}/x86_64/a.ko`, '')],
   ['its configuration moves the tree', guest => guest.write('etc/dkms/framework.conf', 'dkms_tree="/srv/dkms"\n')],
   ['a drop-in moves the tree', guest => guest.write('etc/dkms/framework.conf.d/a.conf', ' dkms_tree=/srv\n')],
+  [
+    'its configuration moves a tree that has nothing',
+    guest => {
+      guest.remove(TREE);
+      guest.write('etc/dkms/framework.conf', 'dkms_tree=/srv/dkms\n');
+    },
+  ],
   ['a kernel is lent modules', guest => guest.link(`lib/modules/${OLDER}/weak-updates/nvidia.ko`, '../x.ko')],
 ])('DKMS is asked where %s', async (_what, change) => {
   const guest = guestWithTree();

@@ -115,6 +115,7 @@ describe('the driver package', () => {
     const files = {
       [PATH]: packageText({ sum: 'f'.repeat(32) }),
       'var/lib/nvidia/log': '1.0-57021101 (570.211.01)\n',
+      'var/lib/dkms/nvidia/original_module/a.ko': '',
     };
     const programs = {
       modinfo: 'echo 570.211.01',

@@ -8,9 +8,11 @@ import { temporaryFolder, writeFiles, writeProgram } from '../../helpers/tempora
 
 const KERNEL = '5.14.0-503.14.1.el9_5.x86_64';
 
-function guestWith(files: Record<string, string> = {}, programs: Record<string, string> = {}) {
+function guestWith(files: Record<string, string> = {}, programs: { modinfo?: string; dkms?: string } = {}) {
   const root = temporaryFolder();
-  writeFiles(root, { 'proc/sys/kernel/osrelease': `${KERNEL}\n`, ...files });
+  // DKMS is asked where its tree is not plain
+  const tree = programs.dkms ? { 'var/lib/dkms/nvidia/original_module/a.ko': '' } : {};
+  writeFiles(root, { 'proc/sys/kernel/osrelease': `${KERNEL}\n`, ...tree, ...files });
   for (const [name, script] of Object.entries(programs)) writeProgram(root, name, script);
   return lookAt(openEyes({ root, env: {} }), configSchema.parse({}));
 }
