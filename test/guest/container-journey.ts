@@ -371,9 +371,9 @@ function wayBack(
   ];
 }
 
-/** Those of which mode, owner or content are others; times, and the sizes of folders, are those of the way back. */
+/** Those of which mode, owner or content are others; times are those of the way back. */
 function pathsThatDiffer(before: Manifest, after: Manifest): readonly string[] {
-  const timeless = (traits: string) => traits.replace(/ \d{4}-\d\d-\d\dT\S+/, '').replace(/^(4\S+ \S+) \d+/, '$1');
+  const timeless = (traits: string) => traits.replace(/ \d{4}-\d\d-\d\dT\S+/, '');
   const [one, other] = [before, after].map(
     tree => new Map([...tree].map(([path, traits]) => [path, timeless(traits)])),
   );

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { freemem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -41,6 +42,8 @@ export interface ContainerOptions {
 /** How long a verb may take unless a test says otherwise. */
 const DEADLINE_MS = 120_000;
 const POLL_MS = 100;
+/** Where this much is free, guests are kept in memory: package managers wait for the disk after every file. */
+const MEMORY_BYTES = 8 * 1024 ** 3;
 /** systemd-nspawn(1), --keep-unit: a container that asks for a reboot ends with this code. */
 const REBOOT_CODE = 133;
 /** Enters control groups, and becomes the program behind them. */
@@ -55,6 +58,7 @@ const ENVIRONMENT = {
 export async function createContainer(options: ContainerOptions): Promise<Container> {
   await removeLeftovers();
   const home = await mkdtemp(join(CACHE, `guest-${process.pid}-`));
+  if (freemem() > MEMORY_BYTES) await execa('mount', ['-t', 'tmpfs', '-o', 'mode=0700', 'tmpfs', home]);
   const at = (name: string) => join(home, name);
   const [root, shared, consoleLog] = [at('root'), at('shared'), at('console.log')];
   await Promise.all([root, shared, at('layer'), at('work')].map(folder => mkdir(folder)));
@@ -264,7 +268,9 @@ async function removeLeftovers(): Promise<void> {
 async function removeGuest(home: string): Promise<void> {
   const root = join(home, 'root');
   // rm must never go through a mount that is still there, so a failing umount ends it
-  if ((await textOf('/proc/self/mounts')).includes(` ${root} `)) await execa('umount', [root]);
+  for (const folder of [root, home]) {
+    if ((await textOf('/proc/self/mounts')).includes(` ${folder} `)) await execa('umount', [folder]);
+  }
   await rm(home, { recursive: true, force: true });
 }
 

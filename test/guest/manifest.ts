@@ -24,7 +24,9 @@ function tree(root: string, path: string): readonly (readonly [string, string])[
   if (!stat) return [];
   const below = stat.isDirectory() ? readdirSync(at).flatMap(name => tree(root, join(path, name))) : [];
   const content = stat.isSymbolicLink() ? readlinkSync(at) : stat.isFile() ? sha256(at) : '';
-  const traits = [stat.mode.toString(8), `${stat.uid}:${stat.gid}`, stat.size, stat.mtime.toISOString(), content];
+  // how large a folder is depends on the file system; what is in it is told below
+  const size = stat.isDirectory() ? '-' : stat.size;
+  const traits = [stat.mode.toString(8), `${stat.uid}:${stat.gid}`, size, stat.mtime.toISOString(), content];
   return [[path, traits.join(' ')], ...below];
 }
 
