@@ -1,4 +1,4 @@
-import { BEGUN_INSTALL } from '../facts/driver/begun-install.ts';
+import { BEGUN_INSTALL, CUT_BY } from '../facts/driver/begun-install.ts';
 import { GRIDD_BINARY, GRIDD_UNIT } from '../facts/license/gridd.ts';
 import { defineSubject, evidence, type Found, seen } from './check.ts';
 import { commandsOf } from './commands.ts';
@@ -39,15 +39,20 @@ export const driver = defineSubject({
       id: 'driver-cut',
       causes: [],
       judge: (_config, { driver: { begun, installed } }) =>
-        begun?.isCut
+        begun?.cut
           ? {
               severity: 'error',
-              summary: `the installation of driver ${begun.version} was cut by a reboot, a reset or a loss of power`,
+              summary: `the installation of driver ${begun.version} was cut by ${CUT_BY[begun.cut]}`,
               cause:
-                'what it had written last was not on the disk yet, so that files of the driver may be empty or missing',
+                begun.cut === 'signal'
+                  ? 'its installer was ended before it was done, so that files of the driver may be missing'
+                  : 'what it had written last was not on the disk yet, so that files of the driver may be empty or missing',
               remedy: 'vgpu-guest apply installs it again',
               evidence: [
-                evidence(BEGUN_INSTALL, `${begun.version}, of an earlier boot`),
+                evidence(
+                  BEGUN_INSTALL,
+                  `${begun.version}, ${begun.cut === 'signal' ? 'killed' : 'of an earlier boot'}`,
+                ),
                 evidence('/var/lib/nvidia/log', installed ?? 'not there'),
               ],
             }

@@ -11,7 +11,7 @@ import {
   installerErrors,
 } from '../formats/driver/installer-log.ts';
 import { exitCodeWords } from '../formats/signals.ts';
-import type { Guest, Outcome } from '../guest/guest.ts';
+import type { Guest, Outcome, RunOptions } from '../guest/guest.ts';
 import { beginInstall } from './driver/begun-install.ts';
 import { makeStateFolder } from './resume.ts';
 import type { Tell } from './tell.ts';
@@ -40,17 +40,23 @@ export async function runPackage(guest: Guest, run: PackageRun, tell: Tell): Pro
   if ((await guest.stat(run.log)) || (await guest.readLink(run.log))) await guest.rename(run.log, `${run.log}.old`);
   await beginInstall(guest, run.version);
   await makeWorkshop(guest, run.workshop);
+  let isKilled = false;
+  const onEnd = (code: number) => {
+    isKilled = code > SIGNALS;
+  };
   try {
-    await install(guest, run, tell);
+    await install(guest, { ...run, onEnd }, tell);
   } catch (error) {
     // what failed first says why
+    const mark = isKilled ? beginInstall(guest, run.version, 'killed') : undefined;
+    await mark?.catch(late => tell.warn(messageOf(late)));
     await guest.removeFolder(run.workshop).catch(late => tell.warn(messageOf(late)));
     throw error;
   }
   await guest.removeFolder(run.workshop);
 }
 
-async function install(guest: Guest, run: PackageRun, tell: Tell): Promise<void> {
+async function install(guest: Guest, run: PackageRun & Pick<Followed, 'onEnd'>, tell: Tell): Promise<void> {
   const outcome = await followInstaller(guest, run, tell);
   const log = (await guest.readText(run.log, LOG_LIMIT_BYTES)) ?? '';
   if (outcome.code !== 0) throw explain(run, outcome, log);
@@ -72,10 +78,12 @@ export async function makeWorkshop(guest: Guest, path: string): Promise<void> {
   });
 }
 
+type Followed = Pick<PackageRun, 'argv' | 'log'> & Pick<RunOptions, 'env' | 'onEnd'>;
+
 /** Its silent mode says nothing for minutes, but its log grows line by line. */
 export async function followInstaller(
   guest: Guest,
-  { argv, log, env = {} }: Pick<PackageRun, 'argv' | 'log'> & { readonly env?: Readonly<Record<string, string>> },
+  { argv, log, env = {}, onEnd = () => {} }: Followed,
   tell: Tell,
 ): Promise<Outcome> {
   const over = new AbortController();
@@ -87,7 +95,7 @@ export async function followInstaller(
   }, STILL_RUNNING_MS);
   const following = tellLog(guest, log, over.signal, tell);
   try {
-    return await guest.run(argv, { env, onLine: line => tell.progress(line), finishes: true, outlives: true });
+    return await guest.run(argv, { env, onLine: line => tell.progress(line), onEnd, finishes: true, outlives: true });
   } finally {
     clearInterval(clock);
     over.abort();

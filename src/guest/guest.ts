@@ -104,11 +104,12 @@ export interface GuestView {
   nowUs(): number;
 }
 
-/** How a deed runs. `onLine` gets each line of both streams as it comes. */
+/** How a deed runs. `onLine` gets each line of both streams as it comes, `onEnd` the exit code, also where the run is then stopped. */
 export interface RunOptions {
   /** After this the whole process group is ended; no limit unless given. */
   readonly timeoutMs?: number;
   readonly onLine?: (line: string) => void;
+  readonly onEnd?: (code: number) => void;
   readonly env?: Readonly<Record<string, string>>;
   /** It puts something back, so that it runs also when the run has been told to stop. */
   readonly evenWhenStopped?: true;

@@ -100,7 +100,7 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, { stop, hurry
     query: (argv, timeoutMs = LOOK_TIMEOUT_MS) => look(argv, timeoutMs),
 
     async run([program, ...args], options = {}): Promise<Outcome> {
-      const { timeoutMs, onLine, env: extra, evenWhenStopped, finishes, outlives } = options;
+      const { timeoutMs, onLine, onEnd, env: extra, evenWhenStopped, finishes, outlives } = options;
       if (!evenWhenStopped) stop.throwIfAborted();
       if (args.some(hasNul)) return UNABLE;
       const shared = outlives && handedOn !== undefined ? [handedOn as Descriptor] : [];
@@ -116,8 +116,9 @@ export function openPrograms(root: string, env: NodeJS.ProcessEnv, { stop, hurry
       const told = atMost(MOST_TOLD_LINES, onLine);
       const [stdout, stderr] = [keepLines(subprocess.stdout, told), keepLines(subprocess.stderr, told)];
       const ended = await endOf(subprocess, { ask, kill, graceMs: GRACE_MS * patience });
-      if (!evenWhenStopped) stop.throwIfAborted();
       const code = time.aborted ? TIMED_OUT : ended ? codeOf(ended) : KILLED;
+      onEnd?.(code);
+      if (!evenWhenStopped) stop.throwIfAborted();
       const said = { stdout: (await stdout).join('\n'), stderr: (await stderr).join('\n') };
       return { code, ...said, ...(ended ? {} : { stderr: `${said.stderr}\n${program}: ${LOST}`.trim() }) };
     },

@@ -81,6 +81,24 @@ describe('a guest whose power has gone', () => {
   });
 });
 
+test('a guest whose installer was killed has it run again, however whole its driver looks', async () => {
+  using guest = makeFolderGuest(nearly);
+  const modprobe = guest.read('/usr/sbin/modprobe') ?? '';
+  // the last that it does, when everything is in place; it waits in a shell of its own
+  guest.remove('/usr/sbin/modprobe');
+  guest.write('/usr/sbin/modprobe', `#!/bin/sh\nkill -9 "$(/usr/bin/cut -d ' ' -f 4 "/proc/$PPID/stat")"\n`, 0o755);
+  const killed = await guest.vgpuGuest(['apply']);
+  expect([killed.code, killed.stderr]).toEqual([1, expect.stringContaining('SIGKILL')]);
+  guest.write('/usr/sbin/modprobe', modprobe, 0o755);
+  expect((await guest.vgpuGuest(['doctor'])).stdout).toContain('was cut by a signal');
+  guest.forgetCalls();
+  const ran = await guest.vgpuGuest(['apply', '--json']);
+  expect(ran.code, ran.stdout).toBe(0);
+  expect(stepOf(ran, 'install-driver')?.because).toContain('was cut by a signal');
+  expect(changes(guest)).toContainEqual(expect.stringMatching(/^sh \S+\.run /));
+  expect((await guest.vgpuGuest(['apply'])).stdout).toContain('nothing had to be changed');
+});
+
 describe('a guest whose kernel loads signed modules only', () => {
   const guestWith = (options: FolderGuestOptions = {}) =>
     makeFolderGuest({ ...nearly, distribution: 'rocky-9', secureBoot: 'on', ...options });

@@ -9,10 +9,10 @@ const SYNC_TIMEOUT_MS = 600_000;
 /** Where drivers lie. Not everywhere: a server of NFS that does not answer would be waited for. */
 const FOLDERS_OF_DRIVERS = ['/usr', '/etc', '/lib/modules', '/var/lib'] as const;
 
-/** From here on to `endInstall` the next boot takes nothing that is there for whole. */
-export async function beginInstall(guest: Guest, version: string): Promise<void> {
+/** From here on to `endInstall` the next boot takes nothing that is there for whole; once it is `killed`, nor does the next run. */
+export async function beginInstall(guest: Guest, version: string, how?: 'killed'): Promise<void> {
   const bootId = (await guest.readText('/proc/sys/kernel/random/boot_id'))?.trim() ?? '';
-  const begun: BegunInstall = { version, bootId };
+  const begun: BegunInstall = { version, bootId, ...(how ? { isKilled: true } : {}) };
   await guest.makeDirectory(STATE_DIRECTORY, 0o700);
   await guest.writeText(BEGUN_INSTALL, `${JSON.stringify(begun)}\n`, 0o600);
 }

@@ -22,9 +22,7 @@ export async function installDriver(guest: Guest, deed: InstallDriver, tell: Tel
     if (!(error instanceof AgentError)) throw error;
     const { version, replaces } = deed;
     const failure = replaces ? await putBack(guest, { failed: version, lost: replaces, failure: error }, tell) : error;
-    // one that was killed has ended nothing, unless the old driver is back
-    if (replaces || !(error instanceof InstallerKilled))
-      await endInstall(guest).catch(late => tell.warn(messageOf(late)));
+    if (!(failure instanceof InstallerKilled)) await endInstall(guest).catch(late => tell.warn(messageOf(late)));
     throw failure;
   }
   await endInstall(guest);

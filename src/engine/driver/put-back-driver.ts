@@ -7,7 +7,7 @@ import { STATE_DIRECTORY, whyForeign } from '../../facts/record.ts';
 import { findDriverFault } from '../../formats/driver/driver-log.ts';
 import { exitCodeWords } from '../../formats/signals.ts';
 import type { Guest, GuestView } from '../../guest/guest.ts';
-import { runPackage } from '../run-package.ts';
+import { InstallerKilled, runPackage } from '../run-package.ts';
 import type { Tell } from '../tell.ts';
 
 /** A package, and how it was run. */
@@ -73,20 +73,24 @@ interface Loss {
 /** The failure of the new driver, with what has become of the old one. */
 export async function putBack(guest: Guest, { failed, lost, failure }: Loss, tell: Tell): Promise<AgentError> {
   const { fault, remedy } = failure;
-  const told = (end: string) => new AgentError(`${failure.message}\n${end}`, { fault, remedy, cause: failure });
+  // one whose last installer was killed has ended nothing
+  const told = (end: string, last?: AgentError) => {
+    const Kind = last instanceof InstallerKilled ? InstallerKilled : AgentError;
+    return new Kind(`${failure.message}\n${end}`, { fault, remedy, cause: failure });
+  };
   if (await isOnDisk(guest, lost)) {
     const why = await load(guest, lost);
     return told(why ?? `driver ${lost} is still installed, and works`);
   }
   const kept = (await readRecord(guest)).find(({ version }) => version === lost);
   const lacks = await lackOf(guest, kept);
-  if (!kept || lacks) return told(`driver ${lost} is gone, and cannot be put back: ${lacks}`);
+  if (!kept || lacks) return told(`driver ${lost} is gone, and cannot be put back: ${lacks}`, failure);
   tell.info(`driver ${failed} does not work; driver ${lost} is put back from ${kept.path}`);
   try {
     await runPackage(guest, kept, tell);
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
-    return told(`driver ${lost} could not be put back either: ${messageOf(error)}`);
+    return told(`driver ${lost} could not be put back either: ${messageOf(error)}`, error);
   }
   const why = await load(guest, lost);
   return told(why ?? `driver ${lost} has been put back from ${kept.path}, and works as before`);

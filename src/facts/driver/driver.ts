@@ -3,7 +3,7 @@ import type { DkmsEntry } from '../../formats/driver/dkms-status.ts';
 import type { Outcome } from '../../guest/guest.ts';
 import type { Facts, Look } from '../facts.ts';
 import { howItEnded } from '../how-it-ended.ts';
-import { lookAtBegunInstall } from './begun-install.ts';
+import { type BegunInstall, type Cut, lookAtBegunInstall } from './begun-install.ts';
 
 /** The NVIDIA driver as it lies on disk, as DKMS knows it and as the kernel has it. */
 export interface DriverFact {
@@ -20,7 +20,7 @@ export interface DriverFact {
   /** Versions of `nvidia` for which it has a folder: `dkms status` says nothing of one whose dkms.conf has lost its content. */
   readonly inTree?: readonly string[];
   /** Nobody has seen the end of the installation of this version: it goes on, was killed, or was `cut` by a reset or a loss of power. */
-  readonly begun?: { readonly version: string; readonly isCut: boolean };
+  readonly begun?: { readonly version: string; readonly cut?: Cut };
   /** What gave no whole answer, so that what it did not tell of may still be there: `dkms status: exit code 4`. */
   readonly unanswered?: { readonly modinfo?: string; readonly dkms?: string };
 }
@@ -53,9 +53,15 @@ export async function collectDriver(look: Look): Promise<DriverFact> {
     ...(proc?.startsWith('NVRM version: ') ? { isOpen: / Open Kernel Module /.test(proc) } : {}),
     dkms: dkms.entries,
     ...(dkms.inTree.length > 0 ? { inTree: dkms.inTree } : {}),
-    ...(begun ? { begun: { version: begun.version, isCut: begun.bootId !== bootId } } : {}),
+    ...(begun ? { begun: { version: begun.version, ...cutOf(begun, bootId) } } : {}),
     ...(Object.keys(unanswered).length > 0 ? { unanswered } : {}),
   };
+}
+
+/** A boot that came after a signal is what did it more harm. */
+function cutOf(begun: BegunInstall, bootId: string): { readonly cut?: Cut } {
+  if (begun.bootId !== bootId) return { cut: 'boot' };
+  return begun.isKilled ? { cut: 'signal' } : {};
 }
 
 /** It is there, or it is not. */
@@ -75,7 +81,7 @@ export function isDriverInPlace(
   config: Config,
   { driver, smi, system }: Pick<Facts, 'driver' | 'smi' | 'system'>,
 ): boolean {
-  if (driver.begun?.isCut || driver.installed !== version || driver.onDisk !== version) return false;
+  if (driver.begun?.cut || driver.installed !== version || driver.onDisk !== version) return false;
   if (config.driver.dkms && !isRegistered(driver, version, system.kernel)) return false;
   return smi.answers || lostFile(smi.code) === undefined;
 }

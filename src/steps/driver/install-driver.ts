@@ -1,5 +1,6 @@
 import { blocked, type Change, due, settled, type Verdict, warned } from '../../change.ts';
 import type { Config } from '../../config/schema.ts';
+import { CUT_BY } from '../../facts/driver/begun-install.ts';
 import { isDriverInPlace, isRegistered, lostFile } from '../../facts/driver/driver.ts';
 import type { Facts } from '../../facts/facts.ts';
 import { hostPackage } from '../gates.ts';
@@ -32,7 +33,7 @@ export const installDriver = defineStep({
     if (driverPackage.is === 'remote' ? !isHere(asked, config, seen) : asked && !isDriverInPlace(asked, config, seen)) {
       return loadable(putInPlace(asked, config, seen, before), seen);
     }
-    if (driver.begun && !driver.begun.isCut) return due(endInstall(driver.begun.version));
+    if (driver.begun && !driver.begun.cut) return due(endInstall(driver.begun.version));
     if (!driver.loaded) return loadable(due(load(`driver ${driver.onDisk} is installed and not loaded`)), seen);
     if (driver.onDisk && driver.onDisk !== driver.loaded) {
       return due({ kind: 'reboot', because: `driver ${driver.loaded} is in memory, and ${driver.onDisk} is on disk` });
@@ -134,7 +135,7 @@ function putInPlace(version: string | undefined, config: Config, seen: Seen, bef
     driver.onDisk !== version ||
     (config.driver.dkms && version !== undefined && !isRegistered(driver, version, system.kernel));
   // an installation that was ended in the middle has its log and its source in place before its programs
-  const modulesOnly = lacksModules && lostOf(smi) === undefined && !driver.begun?.isCut;
+  const modulesOnly = lacksModules && lostOf(smi) === undefined && !driver.begun?.cut;
   if (version !== undefined && driver.installed === version && modulesOnly && hasSource(version, seen)) {
     return buildByDkms(version, seen, because);
   }
@@ -146,8 +147,8 @@ function putInPlace(version: string | undefined, config: Config, seen: Seen, bef
 
 function whatIsWanting(version: string | undefined, { driver, system, smi }: Seen): string {
   const { installed, onDisk, begun } = driver;
-  if (begun?.isCut) {
-    return `the installation of driver ${begun.version} was cut by a reboot, a reset or a loss of power, so that any of its files may be damaged`;
+  if (begun?.cut) {
+    return `the installation of driver ${begun.version} was cut by ${CUT_BY[begun.cut]}, so that any of its files may be damaged`;
   }
   if (!installed)
     return onDisk ? `driver ${onDisk} does not come from a .run package` : 'no NVIDIA driver is installed';

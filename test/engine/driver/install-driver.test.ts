@@ -10,6 +10,8 @@ const WORKSHOP = '/var/lib/vgpu-guest/unpacked';
 const ARGV = ['sh', '/opt/driver.run', '--silent', '--dkms'] as const;
 const FAILED = "ERROR: Installation has failed.  Please see the file '/var/log/nvidia-installer.log' for details.";
 
+const BEGUN = '/var/lib/vgpu-guest/installing.json';
+
 interface Scene {
   /** What the package does; `$LOG` is its log. */
   readonly package: string;
@@ -21,7 +23,7 @@ interface Scene {
   readonly dkms?: string;
   readonly systemctl?: string;
   readonly sync?: string;
-  /** The run is told to stop when the package prints this. */
+  /** The run is told to stop when the package prints this, and the package has six seconds left then, not the minute that it has in life. */
   readonly stopAt?: string;
 }
 
@@ -52,7 +54,7 @@ ${note('systemctl')}${scene.systemctl ?? ''}`,
       writeFiles(root, { shown: line });
     },
   };
-  const guest = openGuest({ root, env: {}, stop: stop.signal });
+  const guest = openGuest({ root, env: {}, stop: stop.signal, patience: scene.stopAt ? 0.1 : 1 });
   const deed: InstallDriver = {
     kind: 'install-driver',
     argv: ARGV,
@@ -103,7 +105,6 @@ describe('an installation that ends well', () => {
 });
 
 describe('an installation', () => {
-  const BEGUN = '/var/lib/vgpu-guest/installing.json';
   const boot = { 'proc/sys/kernel/random/boot_id': 'b7f1\n' };
   const keep = 'cat "$GUEST_ROOT/var/lib/vgpu-guest/installing.json" >>"$GUEST_ROOT/seen"';
 
@@ -127,7 +128,7 @@ describe('an installation', () => {
       { package: '', sync: "echo 'sync: error syncing: Input/output error' >&2\nexit 1" },
       true,
     ],
-    ['that was killed stays begun', { package: 'kill -9 $$' }, true],
+    ['that was killed is known to be', { package: 'kill -9 $$' }, 'killed'],
     ['that has failed by itself has ended', { package: 'exit 1' }, false],
     [
       'that has failed, as its disk has, stays begun',
@@ -137,7 +138,19 @@ describe('an installation', () => {
   ])('%s', async (_how, scene, isBegun) => {
     const { fault, guest } = await install({ ...scene, files: boot });
     expect(fault?.message).toMatch(/ended with (exit code 1|signal 9)/);
-    expect((await guest.stat(BEGUN)) !== undefined).toBe(isBegun);
+    const mark = await guest.readText(BEGUN);
+    expect(mark?.includes('"isKilled":true') ? 'killed' : mark !== undefined).toBe(isBegun);
+  });
+
+  test('that ends while a stop waits for it is not taken for cut', async () => {
+    const { fault, guest } = await install({ package: 'echo "Installing"; sleep 0.3', stopAt: 'Installing' });
+    expect([fault?.message, await guest.readText(BEGUN)]).toEqual(['stopped', expect.not.stringContaining('isKilled')]);
+  });
+
+  test('that was killed, and after which the old driver cannot be put back, is known to be', async () => {
+    const { fault, guest } = await install({ package: 'kill -9 $$', deed: { replaces: '550.144.03' } });
+    expect(fault?.message).toContain('driver 550.144.03 is gone, and cannot be put back');
+    expect(await guest.readText(BEGUN)).toContain('"isKilled":true');
   });
 });
 
@@ -232,8 +245,8 @@ describe('what holds the GPU', () => {
     expect(await guest.list('/run/vgpu-guest')).toEqual([]);
   });
 
-  test('comes back when the run is stopped in the middle of it', async () => {
-    const { calls, fault } = await install({
+  test('comes back when the run is stopped in the middle of it, and the installation is known to be cut', async () => {
+    const { calls, fault, guest } = await install({
       package: 'echo "Installing"; sleep 60',
       active: ['nvidia-gridd.service'],
       leaveGraphical: true,
@@ -241,6 +254,7 @@ describe('what holds the GPU', () => {
     });
     expect(fault).toMatchObject({ message: 'stopped' });
     expect(calls.slice(-2)).toEqual(['systemctl start nvidia-gridd.service', 'systemctl isolate graphical.target']);
+    expect(await guest.readText(BEGUN)).toContain('"isKilled":true');
   });
 
   test('keeps the package from running when it does not leave', async () => {

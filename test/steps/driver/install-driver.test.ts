@@ -486,9 +486,12 @@ describe('a guest with the driver', () => {
     expect(judge(seen)).toMatchObject({ is: 'due', changes });
   });
 
-  test('whose installation was cut is installed again, however whole it looks', () => {
-    const begun = { version: VERSION, isCut: true };
-    const because = `the installation of driver ${VERSION} was cut by a reboot, a reset or a loss of power, so that any of its files may be damaged`;
+  test.each([
+    ['boot', 'a reboot, a reset or a loss of power'],
+    ['signal', 'a signal'],
+  ] as const)('whose installation was cut by a %s is installed again, however whole it looks', (cut, by) => {
+    const begun = { version: VERSION, cut };
+    const because = `the installation of driver ${VERSION} was cut by ${by}, so that any of its files may be damaged`;
     expect(judge(withDriver({ begun }))).toEqual(install(because));
     expect(judge(withDriver({ begun, onDisk: undefined }))).toEqual(install(because));
     const gone = { is: 'missing', path: PATH, namedVersion: VERSION } as const;
@@ -524,7 +527,7 @@ describe('a guest with the driver', () => {
   });
 
   test('whose installation outlived the run that began it is seen to the disk, and not installed again', () => {
-    const begun = { version: VERSION, isCut: false };
+    const begun = { version: VERSION };
     expect(judge(withDriver({ begun }))).toEqual({
       is: 'due',
       changes: [
