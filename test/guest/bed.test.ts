@@ -1,7 +1,10 @@
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
+import type { Argv } from '../../src/change.ts';
+import type { Outcome } from '../../src/guest/guest.ts';
 import { runInOrder } from './checks.ts';
 import { type BuildMachine, whatIsLacking } from './image.ts';
+import { createVerbs } from './real-guest.ts';
 import { chooseCuts } from './vm/scenarios/cuts.ts';
 
 const GIB = 1024 ** 3;
@@ -85,5 +88,55 @@ describe('power cuts', () => {
     expect(chooseCuts(100, 8)).not.toEqual(cuts);
     expect(cuts.every(({ moment }) => moment >= 0 && moment < 1)).toBe(true);
     expect(cuts.filter(({ stage }) => stage === 'apply')).toHaveLength(50);
+  });
+});
+
+describe('a guest of the bed', () => {
+  /** It answers as it is told, for as long as there is something; the last answer stays. */
+  function guestThatSays(...answers: readonly Partial<Outcome>[]) {
+    const left = [...answers];
+    const asked: string[] = [];
+    const told: string[] = [];
+    const look = async (argv: Argv) => {
+      asked.push(argv.join(' '));
+      const answer = left.length > 1 ? left.shift() : left[0];
+      return { code: 0, stdout: '', stderr: '', ...answer };
+    };
+    const { signal } = new AbortController();
+    const verbs = createVerbs({ name: 'sles', deadlineMs: 60_000, look, log: line => told.push(line), signal });
+    return { verbs, asked, told };
+  }
+
+  test('whose unit has failed is waited for no longer, and its status is shown', async () => {
+    const { verbs, asked } = guestThatSays(
+      { stdout: 'activating\n' },
+      { stdout: 'failed\n' },
+      { stdout: 'exit code 226' },
+    );
+    await expect(verbs.waitForUnit('nvidia-gridd.service')).rejects.toThrow(
+      'nvidia-gridd.service has failed\nexit code 226',
+    );
+    expect(asked.map(line => line.split(' ')[1])).toEqual(['is-active', 'is-active', 'status']);
+  });
+
+  test('that boots with a failed unit has not booted', async () => {
+    const { verbs } = guestThatSays({ stdout: 'degraded\n' }, { stdout: 'x.service' });
+    await expect(verbs.waitForBoot()).rejects.toThrow('the guest is degraded\nx.service');
+  });
+
+  test('is asked again until it succeeds, and for no longer than the deadline', async () => {
+    const { verbs, asked } = guestThatSays({ code: 1 }, { code: 1 }, { stdout: 'there' });
+    expect(await verbs.waitUntilSucceeds(['test', '-e', '/run/x'])).toBe('there');
+    expect(asked).toHaveLength(3);
+    const never = guestThatSays({ code: 1 }).verbs.waitUntilSucceeds(['false'], 10);
+    await expect(never).rejects.toThrow('waited 10 ms in vain for false to succeed');
+  });
+
+  test('ends a program as it is expected to, or all that it said is shown', async () => {
+    const { verbs, told } = guestThatSays({ code: 4, stderr: 'no driver' });
+    await verbs.fail(['vgpu-guest', 'apply'], 4);
+    for (const wrong of [verbs.succeed(['vgpu-guest', 'apply']), verbs.fail(['vgpu-guest', 'apply'], 5)])
+      await expect(wrong).rejects.toThrow(/must end with exit code [05]\nexit code 4[\s\S]*no driver/);
+    expect(told[0]).toMatch(/^sles: vgpu-guest apply: exit code 4 \(\d+\.\d s\)$/);
   });
 });

@@ -144,9 +144,12 @@ function checks(scene: Scene): readonly Check[] {
       'after a power cut the guest boots into its license',
       async () => {
         await vm.succeed(['vgpu-guest', 'apply', '--license-timeout', '3m'], { deadlineMs: 5 * MINUTE_MS });
+        // ext4 gives a new file its content half a minute later, or when it is unmounted
+        await vm.succeed(['sh', '-c', 'echo unsaved >/root/unsaved']);
         await vm.crash();
         await vm.boot();
         await vm.waitForBoot(5 * MINUTE_MS);
+        await vm.fail(['test', '-s', '/root/unsaved'], 1);
         await vm.succeed(['vgpu-guest', 'apply'], { deadlineMs: 5 * MINUTE_MS });
         assert.equal(await boundDriver(vm), 'nvidia');
       },
