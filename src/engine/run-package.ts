@@ -14,6 +14,7 @@ import { exitCodeWords } from '../formats/signals.ts';
 import type { Guest, Outcome, RunOptions } from '../guest/guest.ts';
 import { beginInstall } from './driver/begun-install.ts';
 import { makeStateFolder } from './resume.ts';
+import { tailOf } from './tail.ts';
 import type { Tell } from './tell.ts';
 
 /** What is run, where it unpacks itself, and what it writes. */
@@ -105,7 +106,7 @@ export async function followInstaller(
 
 async function tellLog(guest: Guest, log: string, signal: AbortSignal, tell: Tell): Promise<void> {
   try {
-    for await (const line of guest.follow(['tail', '-n', '+1', '-F', log], signal)) tell.progress(line);
+    for await (const line of guest.follow(tailOf(log, '-n', '+1'), signal)) tell.progress(line);
   } catch {
     // only what is shown while it runs; the log itself is read afterwards
   }

@@ -227,6 +227,15 @@ describe('a state folder in which others can write', () => {
   });
 });
 
+test('what a run that could write no more has left half-written is cleared by the next one', async () => {
+  using guest = makeFolderGuest();
+  const half = ['/var/lib/vgpu-guest/.changes.json.vgpu-guest', '/var/lib/vgpu-guest/.installing.json.vgpu-guest'];
+  for (const path of half) guest.write(path, '{"half":', 0o600);
+  guest.write('/var/lib/vgpu-guest/.of-somebody', '', 0o600);
+  expect((await guest.vgpuGuest(['apply', '--only', 'blacklist-nouveau'])).code).toBe(0);
+  expect(guest.list('/var/lib/vgpu-guest').filter(name => name.startsWith('.'))).toEqual(['.of-somebody']);
+});
+
 test('what another program has planted under our temporary names is not followed', async () => {
   using guest = makeFolderGuest();
   guest.write('/etc/victim', 'old');

@@ -1,5 +1,7 @@
+import { availableParallelism } from 'node:os';
+
 /** Much of a run is waiting for small programs. */
-const AT_ONCE = 4;
+const AT_ONCE = 2 * availableParallelism();
 
 /** In the order of the items. */
 export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {

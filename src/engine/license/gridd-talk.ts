@@ -15,6 +15,7 @@ import {
   startedPid,
 } from '../../formats/license/license-log.ts';
 import type { Guest, GuestView } from '../../guest/guest.ts';
+import { tailOf } from '../tail.ts';
 import type { Tell } from '../tell.ts';
 
 /** A line of the daemon and what it means. */
@@ -183,13 +184,8 @@ async function chooseSource(guest: Guest, { syslogPath }: Listening): Promise<So
   }
   const end = await guest.readEnd(syslogPath, SYSLOG_PAST_BYTES);
   const past = (end?.text.split('\n') ?? []).slice(end?.isCut ? 1 : 0);
-  // by its name: a file that was rotated away has a successor, and one that was cut short begins anew
-  const argv: Source['argv'] = round => [
-    'tail',
-    ...(round === 0 ? ['-c', `+${(end?.endsAtByte ?? 0) + 1}`] : ['-n', '0']),
-    '-F',
-    syslogPath,
-  ];
+  const argv: Source['argv'] = round =>
+    round === 0 ? tailOf(syslogPath, '-c', `+${(end?.endsAtByte ?? 0) + 1}`) : tailOf(syslogPath, '-n', '0');
   return { argv, read: readSyslogLine, past: past.flatMap(raw => readSyslogLine(raw) ?? []) };
 }
 

@@ -39,7 +39,7 @@ async function install(scene: Scene) {
     `case $1 in is-active) case " ${(scene.active ?? []).join(' ')} " in *" $2 "*) echo active; exit 0 ;; esac; echo inactive; exit 3 ;; esac
 ${note('systemctl')}${scene.systemctl ?? ''}`,
   );
-  writeProgram(root, 'tail', 'exec tail "$1" "$2" "$3" "$GUEST_ROOT$4"');
+  writeProgram(root, 'tail', 'exec tail "$1" "$2" "$3" "$4" "$GUEST_ROOT$5"');
   writeProgram(root, 'sync', scene.sync ?? '');
   if (scene.dkms !== undefined) writeProgram(root, 'dkms', scene.dkms);
   const stop = new AbortController();

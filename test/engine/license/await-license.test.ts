@@ -100,7 +100,7 @@ function prepare({
   if (syslog) {
     writeFiles(root, { [MESSAGES]: syslog.join('') });
     // the real one, on the guest's file
-    writeProgram(root, 'tail', `${follower([])}\nexec tail "$1" "$2" "$3" "$GUEST_ROOT$4"`);
+    writeProgram(root, 'tail', `${follower([])}\nexec tail "$1" "$2" "$3" "$4" "$GUEST_ROOT$5"`);
   }
   return root;
 }
@@ -443,7 +443,9 @@ describe('a guest without a journal', () => {
   it('has the lines of its present daemon in the log file of the system', async () => {
     const waited = await waitIn({ syslog: logFile, lastWords: REFUSAL, timeoutMs: 200 });
     const size = Buffer.byteLength(logFile.join(''));
-    expect(readFileSync(join(waited.root, 'followed'), 'utf8')).toBe(`-c +${size + 1} -F /var/log/messages`);
+    expect(readFileSync(join(waited.root, 'followed'), 'utf8')).toBe(
+      `--pid=${process.pid} -c +${size + 1} -F /var/log/messages`,
+    );
     expect(waited.told).toEqual(TOLD);
   });
 
