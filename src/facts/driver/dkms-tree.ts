@@ -11,7 +11,7 @@ const BUILT_MODULE = /\.ko(?:\.(?:gz|xz|zst))?$/;
 /**
  * The driver as DKMS has it, where its tree shows that plainly: nothing of it is there; or every version has its source, every build of it
  * is in place, and one is of the running kernel. `dkms status` goes by the same links and folders (is_module_added, is_module_built and
- * _is_module_installed in 2.0 to 3.4), starts a hundred processes for it and compares all modules, which takes a guest seconds.
+ * _is_module_installed in 2.8.5 to 3.4.3), starts a hundred processes for it and compares all modules, which takes a guest seconds.
  * undefined: DKMS has to be asked.
  */
 export async function readDkmsTree(guest: GuestView, kernel: string): Promise<readonly DkmsEntry[] | undefined> {
